@@ -1,0 +1,107 @@
+// Package engine runs SQL over dataset versions in worker processes: the same
+// binary started as `reedbed worker`, confined by the kernel (Landlock on a
+// private in/ and out/ folder, address space, file size, CPU time per job) and
+// killed by the parent at the deadline.
+//
+// The parent never opens a DuckDB connection; only engine/duck does, and only
+// worker processes call it. The package knows files and columns; it never
+// knows the catalog, partitions, or why a job is run.
+package engine
+
+import (
+	"time"
+
+	"github.com/reedbed/reedbed/dataset"
+)
+
+// Table is a relation a job's SQL can read by name.
+type Table struct {
+	Name string `json:"name"`
+	// Columns gives the schema when Files is empty, so that SQL over an
+	// absent partition still binds. With files it may be nil.
+	Columns []dataset.Column `json:"columns,omitempty"`
+	// Files are absolute paths of immutable objects; the pool hard-links them
+	// into the worker's in/ folder for the time of the job.
+	Files []string `json:"files,omitempty"`
+	// Format is "parquet" (the default) or "csv".
+	Format string `json:"format,omitempty"`
+}
+
+// Limits bound one job. Zero fields take the pool's defaults.
+type Limits struct {
+	Wall   time.Duration `json:"wall"`   // the parent kills the worker after this
+	CPU    time.Duration `json:"cpu"`    // RLIMIT_CPU for the job
+	Memory int64         `json:"memory"` // bytes DuckDB may use; address space is set with head-room
+	Output int64         `json:"output"` // bytes one output file may have (RLIMIT_FSIZE)
+	Rows   int64         `json:"rows"`   // rows a query may return
+}
+
+// Parsed is what the parser alone says of a text: nothing is bound or run.
+type Parsed struct {
+	// AST is DuckDB's own serialisation with every position removed, so that it
+	// is equal for texts that differ in comments, spacing or keyword case.
+	AST string `json:"ast"`
+}
+
+// BuildJob computes one output (a stage's partition, or a segment of it).
+type BuildJob struct {
+	SQL    string  `json:"sql"` // exactly one SELECT
+	Tables []Table `json:"tables"`
+	// Rejects is a boolean SQL expression over the SELECT's columns; rows for
+	// which it is true go to the Rejected output. "" rejects nothing.
+	Rejects string `json:"rejects,omitempty"`
+	// OrderBy are the columns the output file is sorted by first; the engine
+	// adds all others so that the order is total and the bytes are repeatable.
+	OrderBy []string `json:"order_by,omitempty"`
+	// Equal rounds DOUBLE columns to this many decimals before rows are written
+	// and hashed: column name ("*" for all) to digits.
+	Equal  map[string]int `json:"equal,omitempty"`
+	Limits Limits         `json:"limits"`
+}
+
+// Output is one Parquet file a job wrote. The caller owns the file at Path and
+// moves or removes it.
+type Output struct {
+	Path    string              `json:"path"`
+	Rows    int64               `json:"rows"`
+	Bytes   int64               `json:"bytes"`
+	Hash    dataset.ContentHash `json:"hash"`
+	Columns []dataset.Column    `json:"columns"`
+}
+
+// Usage is what a job cost.
+type Usage struct {
+	CPU  time.Duration `json:"cpu"`
+	Wall time.Duration `json:"wall"`
+}
+
+// BuildResult is what a BuildJob made. Rejected is nil when the job had no
+// Rejects rule.
+type BuildResult struct {
+	Output   Output  `json:"output"`
+	Rejected *Output `json:"rejected,omitempty"`
+	Usage    Usage   `json:"usage"`
+}
+
+// CompactJob rewrites many files of one partition into one, row for row.
+type CompactJob struct {
+	Files   []string `json:"files"`
+	OrderBy []string `json:"order_by,omitempty"`
+	Limits  Limits   `json:"limits"`
+}
+
+// QueryJob is one person's SELECT.
+type QueryJob struct {
+	SQL    string  `json:"sql"`
+	Tables []Table `json:"tables"`
+	Format string  `json:"format"` // table, csv, json, ndjson or parquet
+	Limits Limits  `json:"limits"`
+}
+
+// QueryResult says what a query returned; the rows themselves were streamed.
+type QueryResult struct {
+	Columns   []dataset.Column `json:"columns"`
+	Rows      int64            `json:"rows"`
+	Truncated bool             `json:"truncated"` // the row or byte limit cut it
+	Usage     Usage            `json:"usage"`
+}
