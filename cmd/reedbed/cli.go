@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/reedbed/reedbed/config"
+)
+
+// cli is the command line. Each subcommand is one file.
+type cli struct {
+	globals
+
+	Init       initCmd       `cmd:"" help:"Make a project from a template."`
+	Lint       lintCmd       `cmd:"" help:"Check the files of a project."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
+	Completion completionCmd `cmd:"" help:"Print the completion script of a shell."`
+}
+
+// globals are the flags every subcommand has.
+type globals struct {
+	Dir     string `short:"C" default:"." env:"REEDBED_DIR" placeholder:"DIR" help:"Project folder."`
+	JSON    bool   `help:"Answers and errors as JSON."`
+	Quiet   bool   `short:"q" help:"Say nothing but answers and errors."`
+	Verbose bool   `short:"v" help:"Say more about what happens."`
+}
+
+// terminal is where a subcommand reads and writes: data on out, talk on err.
+type terminal struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// run does what args ask for and returns the exit code.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	term := terminal{in: stdin, out: stdout, err: stderr}
+	var c cli
+	shown := false // kong printed what was asked for, such as help
+	parser, err := kong.New(&c,
+		kong.Name("reedbed"),
+		kong.Description("A first-party behavioural data pipeline: every acknowledged event kept, counted once, "+
+			"and every answer recomputed when its history changes."),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(int) { shown = true }),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(term, &c.globals),
+	)
+	if err != nil {
+		return report(term, false, err)
+	}
+	command, err := parser.Parse(args)
+	if shown {
+		return exitFine
+	}
+	if err != nil {
+		return report(term, wantsJSON(args), usageError(err))
+	}
+	return report(term, c.JSON, command.Run(parser.Model))
+}
+
+// wantsJSON looks for --json where the command line could not be parsed.
+func wantsJSON(args []string) bool {
+	for _, arg := range args {
+		if arg == "--json" {
+			return true
+		}
+	}
+	return false
+}
+
+// project loads the project the global flags name. flags are settings the
+// subcommand's own flags override, by path.
+func (g *globals) project(flags map[string]string) (config.Project, error) {
+	return config.Load(g.Dir, os.Environ(), flags)
+}
+
+// logger writes to stderr what the verbosity flags allow.
+func (g *globals) logger(term terminal) *slog.Logger {
+	level := slog.LevelInfo
+	switch {
+	case g.Quiet:
+		level = slog.LevelError
+	case g.Verbose:
+		level = slog.LevelDebug
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if g.JSON {
+		return slog.New(slog.NewJSONHandler(term.err, options))
+	}
+	return slog.New(slog.NewTextHandler(term.err, options))
+}

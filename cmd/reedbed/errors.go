@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/reedbed/reedbed/config"
+)
+
+// Exit codes. They are part of the interface.
+const (
+	exitFine    = 0
+	exitFailed  = 1
+	exitChanges = 2 // changes are pending, where that was asked
+	exitCheck   = 3 // a contract or check failed
+	exitUsage   = 64
+)
+
+// failure is an error for people: what failed, where, why, and what to do. The
+// code is a stable word; scripts may match it.
+type failure struct {
+	Code string `json:"code"`
+	What string `json:"what"`
+	At   string `json:"at,omitempty"`
+	Why  string `json:"why,omitempty"`
+	Fix  string `json:"fix,omitempty"`
+
+	exit int
+}
+
+func (f *failure) Error() string { return f.Code + ": " + f.What }
+
+// failures are several at once, such as all problems of a configuration. The
+// first decides the exit code.
+type failures []*failure
+
+func (fs failures) Error() string {
+	lines := make([]string, len(fs))
+	for i, f := range fs {
+		lines[i] = f.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// report tells people about err and returns the exit code.
+func report(term terminal, asJSON bool, err error) int {
+	if err == nil {
+		return exitFine
+	}
+	all := explain(err)
+	if asJSON {
+		line := struct {
+			Errors failures `json:"errors"`
+		}{all}
+		text, _ := json.Marshal(line) // strings only: cannot fail
+		fmt.Fprintf(term.err, "%s\n", text)
+		return all[0].exit
+	}
+	for _, f := range all {
+		fmt.Fprintf(term.err, "error %s: %s\n", f.Code, f.What)
+		detail(term, "at", f.At)
+		detail(term, "why", f.Why)
+		detail(term, "fix", f.Fix)
+	}
+	return all[0].exit
+}
+
+func detail(term terminal, label, text string) {
+	if text != "" {
+		fmt.Fprintf(term.err, "  %s: %s\n", label, text)
+	}
+}
+
+// explain turns any error into failures. This is the one place where kinds of
+// errors become codes.
+func explain(err error) failures {
+	if all, ok := errors.AsType[failures](err); ok {
+		return all
+	}
+	if f, ok := errors.AsType[*failure](err); ok {
+		return failures{f}
+	}
+	if e, ok := errors.AsType[*config.Error](err); ok {
+		return explainConfig(e)
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		return failures{{Code: "interrupted", What: err.Error(), exit: exitFailed}}
+	case errors.Is(err, config.ErrNoProject):
+		return failures{{
+			Code: "no_project", What: err.Error(),
+			Fix:  "name a project folder with -C DIR, or make one: reedbed init DIR",
+			exit: exitFailed,
+		}}
+	case errors.Is(err, fs.ErrPermission):
+		return failures{{
+			Code: "permission", What: err.Error(),
+			Fix:  "run as the user who owns the project folder",
+			exit: exitFailed,
+		}}
+	}
+	return failures{{Code: "failed", What: err.Error(), exit: exitFailed}}
+}
+
+func explainConfig(e *config.Error) failures {
+	var all failures
+	for _, p := range e.Problems {
+		what := p.Cause
+		if p.Path != "" {
+			what = p.Path + ": " + p.Cause
+		}
+		all = append(all, &failure{Code: "config", What: what, At: p.Place, Fix: p.Fix, exit: exitFailed})
+	}
+	return all
+}
+
+// usageError explains a command line that does not parse.
+func usageError(err error) error {
+	help := "reedbed --help"
+	if e, ok := errors.AsType[*kong.ParseError](err); ok {
+		if node := e.Context.Selected(); node != nil {
+			help = node.FullPath() + " --help"
+		}
+	}
+	return &failure{Code: "usage", What: err.Error(), Fix: help, exit: exitUsage}
+}

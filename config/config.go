@@ -1,0 +1,167 @@
+// Package config knows reedbed.yaml: one documented struct with its defaults,
+// where values come from (a flag wins over the environment, which wins over the
+// file), and every rule a value must keep. It also knows where things lie in a
+// project folder.
+//
+// It never starts anything, never opens the journal, the store or the catalog,
+// and never knows how a setting is used.
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// FileName is the name of the configuration file in a project folder.
+const FileName = "reedbed.yaml"
+
+// Config is everything a person can set. Default gives the values that hold
+// for what is left out. Sizes are bytes (written "64MiB"), durations are
+// written "30s", "1h30m" or "2y".
+type Config struct {
+	// Name of the project: [a-z0-9_]{1,63}.
+	Name string `yaml:"name"`
+	// Listen is the address of the one HTTP listener, host:port. Port 0 takes
+	// any free port. Pages and the API need a token unless this is loopback.
+	Listen string `yaml:"listen"`
+	// Data is the folder of journal, store and catalog: absolute, or relative
+	// to the project folder.
+	Data string `yaml:"data"`
+	// Token is what reads and administration present when Listen is not
+	// loopback; empty refuses them there. Better set by REEDBED_TOKEN.
+	Token Secret `yaml:"token"`
+	// TrustedProxies are the networks whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix `yaml:"trusted_proxies"`
+	// Sources are where events come from. With none, nothing is accepted.
+	Sources []Source `yaml:"sources"`
+
+	Limits  Limits  `yaml:"limits"`
+	Journal Journal `yaml:"journal"`
+	Load    Loading `yaml:"load"`
+	Stages  Stages  `yaml:"stages"`
+	Query   Query   `yaml:"query"`
+}
+
+// Source is one origin of events.
+type Source struct {
+	// Name is what the column `source` says: [a-z0-9_]{1,63}.
+	Name string `yaml:"name"`
+	// Keys are the write keys that belong to this source. Several allow a key
+	// to be exchanged without a gap.
+	Keys []Secret `yaml:"keys"`
+	// Origins are the browser origins that may send (https://example.org), or
+	// "*" for all. Requests without an Origin header are not affected.
+	Origins []string `yaml:"origins"`
+	// IP says what is kept of the client's address.
+	IP IPPolicy `yaml:"ip"`
+	// Rate is how many events per second the source may send on average, and
+	// Burst how many at once. Zero rate means no limit.
+	Rate  int `yaml:"rate"`
+	Burst int `yaml:"burst"`
+	// Owner is the team to ask about this source.
+	Owner string `yaml:"owner"`
+}
+
+// IPPolicy says what is kept of a client's address.
+type IPPolicy string
+
+// The policies for addresses.
+const (
+	IPFull     IPPolicy = "full"     // the whole address
+	IPTruncate IPPolicy = "truncate" // the network: /24 for IPv4, /48 for IPv6
+	IPDrop     IPPolicy = "drop"     // nothing
+)
+
+// Limits bound what the front door takes.
+type Limits struct {
+	// Body is the most bytes one request may carry as sent.
+	Body Size `yaml:"body"`
+	// Expanded is the most bytes one request may have after decompression.
+	Expanded Size `yaml:"expanded"`
+	// Event is the most bytes one event may have.
+	Event Size `yaml:"event"`
+	// BatchEvents is the most events one request may carry.
+	BatchEvents int `yaml:"batch_events"`
+	// Inflight is the most bytes of requests held in memory at once, over all
+	// sources; beyond it requests are told to come back later.
+	Inflight Size `yaml:"inflight"`
+	// MaxLateness is how far before its receipt an event may claim to have
+	// happened; an older claim is filed under the hour of receipt and flagged.
+	MaxLateness time.Duration `yaml:"max_lateness"`
+}
+
+// Journal sets the durable log.
+type Journal struct {
+	// Segment is the size of one journal file.
+	Segment Size `yaml:"segment"`
+	// Grace is how long a segment is kept after all of it was loaded.
+	Grace time.Duration `yaml:"grace"`
+	// Reserve is the disk space that must stay free for events to be accepted.
+	Reserve Size `yaml:"reserve"`
+	// Queue is the most bytes that wait for one fsync.
+	Queue Size `yaml:"queue"`
+}
+
+// Loading sets how the journal becomes partitions.
+type Loading struct {
+	// Cycle is the pause between two loads while little is waiting.
+	Cycle time.Duration `yaml:"cycle"`
+	// Batch is the most journal bytes one load takes.
+	Batch Size `yaml:"batch"`
+}
+
+// Stages sets the workers that compute datasets.
+type Stages struct {
+	// Workers is how many stages run at once.
+	Workers int `yaml:"workers"`
+	// Memory is what one stage's worker may use.
+	Memory Size `yaml:"memory"`
+	// Deadline ends a stage's run that takes longer.
+	Deadline time.Duration `yaml:"deadline"`
+}
+
+// Query sets the workers that answer people.
+type Query struct {
+	// Workers is how many queries run at once; others wait.
+	Workers int `yaml:"workers"`
+	// Memory is what one query's worker may use.
+	Memory Size `yaml:"memory"`
+	// Deadline ends a query that takes longer.
+	Deadline time.Duration `yaml:"deadline"`
+	// Rows and Bytes cut an answer that is longer.
+	Rows  int  `yaml:"rows"`
+	Bytes Size `yaml:"bytes"`
+}
+
+// Default returns the values that hold for what nobody set.
+func Default() Config {
+	return Config{
+		Listen: "127.0.0.1:8080",
+		Data:   ".reedbed",
+		Limits: Limits{
+			Body:        5 * MiB,
+			Expanded:    20 * MiB,
+			Event:       1 * MiB,
+			BatchEvents: 10_000,
+			Inflight:    64 * MiB,
+			MaxLateness: 2 * year,
+		},
+		Journal: Journal{
+			Segment: 64 * MiB,
+			Grace:   24 * time.Hour,
+			Reserve: 256 * MiB,
+			Queue:   32 * MiB,
+		},
+		Load:   Loading{Cycle: time.Second, Batch: 64 * MiB},
+		Stages: Stages{Workers: 2, Memory: 512 * MiB, Deadline: 10 * time.Minute},
+		Query: Query{
+			Workers: 2, Memory: 512 * MiB, Deadline: 30 * time.Second,
+			Rows: 100_000, Bytes: 64 * MiB,
+		},
+	}
+}
+
+// defaultSource returns the values that hold for what a source leaves out.
+func defaultSource() Source {
+	return Source{IP: IPTruncate}
+}

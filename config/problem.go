@@ -1,0 +1,70 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Problem is one thing that is wrong with a configuration.
+type Problem struct {
+	// Path names the setting: sources[0].rate.
+	Path string `json:"path"`
+	// Place is where the value was given: reedbed.yaml:3:7, the name of an
+	// environment variable or a flag.
+	Place string `json:"place"`
+	// Value is what was given, or "" when nothing was; secrets are masked.
+	Value string `json:"value,omitempty"`
+	// Cause says what is wrong with it, Fix what would be right.
+	Cause string `json:"cause"`
+	Fix   string `json:"fix"`
+}
+
+// String is the problem on one line.
+func (p Problem) String() string {
+	return fmt.Sprintf("%s: %s: %s (%s)", p.Place, p.Path, p.Cause, p.Fix)
+}
+
+// Error is every problem of a configuration, in the order of the settings.
+type Error struct{ Problems []Problem }
+
+// Error lists the problems, one a line.
+func (e *Error) Error() string {
+	lines := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// suggest returns the known word a misspelt one most likely meant, or "".
+func suggest(word string, known []string) string {
+	best, distance := "", 1+len(word)/3
+	for _, k := range known {
+		if d := editDistance(word, k); d <= distance && (best == "" || d < distance) {
+			best, distance = k, d
+		}
+	}
+	return best
+}
+
+// editDistance counts the insertions, deletions and substitutions between two
+// words (Levenshtein), one row at a time.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}

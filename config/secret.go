@@ -1,0 +1,26 @@
+package config
+
+import "log/slog"
+
+// Secret is text that must not reach a log, a page or an error. Convert it to
+// string where it is compared or sent, and nowhere else.
+type Secret string
+
+const mask = "***"
+
+// String hides the text.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return mask
+}
+
+// GoString hides the text from %#v.
+func (s Secret) GoString() string { return s.String() }
+
+// MarshalText hides the text from JSON and YAML.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// LogValue hides the text from slog.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }

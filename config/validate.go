@@ -1,0 +1,152 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+)
+
+var namePattern = regexp.MustCompile(`^[a-z0-9_]{1,63}$`)
+
+// ValidName says whether a name may be that of a project, source, dataset or
+// stage: 1 to 63 of a-z, 0-9 and _.
+func ValidName(name string) bool { return namePattern.MatchString(name) }
+
+// keyPattern leaves out the colon, which ends the user name of HTTP Basic.
+var keyPattern = regexp.MustCompile(`^[!-9;-~]{1,128}$`)
+
+const (
+	nameFix = "use 1 to 63 of a-z, 0-9 and _"
+	minTask = 64 * MiB // below this DuckDB cannot even sort a small partition
+)
+
+// Validate returns everything that is wrong, in the order of the settings. The
+// problems have no Place; Load knows it.
+func (c *Config) Validate() []Problem {
+	var v validator
+	v.name("name", c.Name)
+	v.listen("listen", c.Listen)
+	v.check(c.Data != "", "data", c.Data, "is empty", "name a folder such as .reedbed")
+	v.sources(c.Sources)
+	v.limits(c.Limits)
+	v.journal(c.Journal, c.Limits)
+	v.atLeast("load.cycle", c.Load.Cycle, 10*time.Millisecond)
+	v.size("load.batch", c.Load.Batch, MiB)
+	v.count("stages.workers", c.Stages.Workers)
+	v.size("stages.memory", c.Stages.Memory, minTask)
+	v.atLeast("stages.deadline", c.Stages.Deadline, time.Second)
+	v.count("query.workers", c.Query.Workers)
+	v.size("query.memory", c.Query.Memory, minTask)
+	v.atLeast("query.deadline", c.Query.Deadline, 100*time.Millisecond)
+	v.count("query.rows", c.Query.Rows)
+	v.size("query.bytes", c.Query.Bytes, KiB)
+	return v.problems
+}
+
+// validator collects problems; its methods are the kinds of rule.
+type validator struct{ problems []Problem }
+
+func (v *validator) check(ok bool, path string, value any, cause, fix string) {
+	if !ok {
+		v.problems = append(v.problems, Problem{Path: path, Value: fmt.Sprint(value), Cause: cause, Fix: fix})
+	}
+}
+
+func (v *validator) name(path, name string) {
+	if name == "" {
+		v.check(false, path, name, "is missing", nameFix)
+		return
+	}
+	v.check(ValidName(name), path, name, fmt.Sprintf("%q is not a name", name), nameFix)
+}
+
+func (v *validator) listen(path, address string) {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	v.check(err == nil, path, address, fmt.Sprintf("%q is not an address", address),
+		"write host:port, such as 127.0.0.1:8080")
+}
+
+func (v *validator) sources(sources []Source) {
+	names, keys := map[string]int{}, map[Secret]string{}
+	for i, s := range sources {
+		path := fmt.Sprintf("sources[%d]", i)
+		v.name(path+".name", s.Name)
+		if first, taken := names[s.Name]; taken {
+			v.check(false, path+".name", s.Name, fmt.Sprintf("sources[%d] has the same name", first),
+				"give each source a name of its own")
+		} else {
+			names[s.Name] = i
+		}
+		v.keys(path, s, keys)
+		for j, origin := range s.Origins {
+			v.origin(fmt.Sprintf("%s.origins[%d]", path, j), origin)
+		}
+		policies := []IPPolicy{IPFull, IPTruncate, IPDrop}
+		v.check(slices.Contains(policies, s.IP), path+".ip", s.IP,
+			fmt.Sprintf("%q is not a policy", string(s.IP)), "use full, truncate or drop")
+		v.check(s.Rate >= 0, path+".rate", s.Rate, "is negative", "use events per second, or 0 for no limit")
+		v.check(s.Burst >= 0, path+".burst", s.Burst, "is negative", "use a number of events")
+		v.check(s.Burst == 0 || s.Rate > 0, path+".burst", s.Burst, "has no rate beside it",
+			"set rate as well, or remove burst")
+	}
+}
+
+// keys checks one source's write keys; taken maps every key seen so far to the
+// path of its source.
+func (v *validator) keys(path string, s Source, taken map[Secret]string) {
+	for j, key := range s.Keys {
+		at := fmt.Sprintf("%s.keys[%d]", path, j)
+		v.check(keyPattern.MatchString(string(key)), at, key, "is not a write key",
+			"use 1 to 128 visible ASCII characters without a colon")
+		first, used := taken[key]
+		v.check(!used, at, key, "is also a key of "+first, "give each source keys of its own")
+		taken[key] = path
+	}
+}
+
+func (v *validator) origin(path, origin string) {
+	u, err := url.Parse(origin)
+	ok := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && origin == u.Scheme+"://"+u.Host
+	v.check(ok || origin == "*", path, origin, fmt.Sprintf("%q is not an origin", origin),
+		"write scheme and host without a path, such as https://example.org, or *")
+}
+
+func (v *validator) limits(l Limits) {
+	v.size("limits.body", l.Body, KiB)
+	v.size("limits.expanded", l.Expanded, KiB)
+	v.size("limits.event", l.Event, KiB)
+	v.check(l.Event <= l.Expanded, "limits.event", l.Event, "is more than limits.expanded",
+		"an event cannot be larger than its request: at most "+l.Expanded.String())
+	v.count("limits.batch_events", l.BatchEvents)
+	v.check(l.Inflight >= max(l.Body, l.Expanded), "limits.inflight", l.Inflight, "is less than one request",
+		"use at least "+max(l.Body, l.Expanded).String())
+	v.atLeast("limits.max_lateness", l.MaxLateness, time.Hour)
+}
+
+func (v *validator) journal(j Journal, l Limits) {
+	v.check(j.Segment >= 2*l.Expanded, "journal.segment", j.Segment, "does not hold two of the largest requests",
+		"use at least "+(2*l.Expanded).String()+" or lower limits.expanded")
+	v.atLeast("journal.grace", j.Grace, 0)
+	v.size("journal.reserve", j.Reserve, 0)
+	v.check(j.Queue >= l.Expanded, "journal.queue", j.Queue, "is less than one request",
+		"use at least "+l.Expanded.String())
+}
+
+func (v *validator) size(path string, s, least Size) {
+	v.check(s >= least, path, s, "is too small", "use at least "+least.String())
+}
+
+func (v *validator) count(path string, n int) {
+	v.check(n >= 1, path, n, "is too small", "use at least 1")
+}
+
+func (v *validator) atLeast(path string, d, least time.Duration) {
+	v.check(d >= least, path, FormatDuration(d), "is too short", "use at least "+FormatDuration(least))
+}
