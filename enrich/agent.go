@@ -35,6 +35,9 @@ type UserAgent struct {
 func Agent(ua string) UserAgent {
 	ua = clip(ua, maxAgent)
 	parsed := useragent.Parse(ua)
+	if parsed.Name == "Trident" { // Internet Explorer 11 gives its engine's name only
+		parsed.Name, parsed.VersionNo.Major = useragent.InternetExplorer, parsed.VersionNo.Major+4
+	}
 	out := UserAgent{
 		Browser:      browserName(parsed.Name),
 		BrowserMajor: max(0, parsed.VersionNo.Major),
@@ -44,7 +47,7 @@ func Agent(ua string) UserAgent {
 	if out.Browser == "" {
 		out.BrowserMajor = 0
 	}
-	out.Device = device(parsed, ua, out.Bot)
+	out.Device = device(parsed, ua, out)
 	return out
 }
 
@@ -62,8 +65,11 @@ func browserName(name string) string {
 	return strings.Clone(name)
 }
 
-// osTokens name systems the parser does not know, most specific first.
-var osTokens = [...]struct{ token, os string }{
+// token maps a word in a user agent to what it means.
+type token struct{ word, means string }
+
+// sureOS name systems the parser takes for the one they are built on.
+var sureOS = [...]token{
 	{"AppleTV", "tvOS"},
 	{"tvOS", "tvOS"},
 	{"Tizen", "Tizen"},
@@ -71,15 +77,60 @@ var osTokens = [...]struct{ token, os string }{
 	{"webOS", "webOS"},
 	{"PlayStation", "PlayStation"},
 	{"Nintendo", "Nintendo"},
+	{"Windows Phone", "Windows Phone"},
+}
+
+// likelyOS is asked, in order, where the parser has no answer: apps write
+// their user agents in every shape.
+var likelyOS = [...]token{
+	{"iPhone", "iOS"},
+	{"iPad", "iOS"},
+	{"iPod", "iOS"},
+	{"iOS", "iOS"},
+	{"Android", "Android"},
+	{"Windows", "Windows"},
+	{"Mac OS X", "macOS"},
+	{"macOS", "macOS"},
+	{"CrOS", "ChromeOS"},
+	{"FreeBSD", "FreeBSD"},
+	{"Linux", "Linux"},
+	{"BB10", "BlackBerry"},
 }
 
 func osName(parsed, ua string) string {
-	for _, t := range osTokens {
-		if strings.Contains(ua, t.token) {
-			return t.os
+	if os := firstMeaning(ua, sureOS[:]); os != "" {
+		return os
+	}
+	if parsed != "" {
+		return parsed
+	}
+	if os := firstMeaning(ua, likelyOS[:]); os != "" {
+		return os
+	}
+	return darwinOS(ua)
+}
+
+// darwinOS reads what Apple's network library sends for an app that sets no
+// user agent. Older Macs name their processor; newer ones cannot be told from
+// phones and count as phones.
+func darwinOS(ua string) string {
+	switch {
+	case !strings.Contains(ua, "CFNetwork/"):
+		return ""
+	case strings.Contains(ua, "x86_64"), strings.Contains(ua, "i386"):
+		return "macOS"
+	default:
+		return "iOS"
+	}
+}
+
+func firstMeaning(ua string, tokens []token) string {
+	for _, t := range tokens {
+		if strings.Contains(ua, t.word) {
+			return t.means
 		}
 	}
-	return parsed
+	return ""
 }
 
 // tvTokens mark televisions and the boxes under them.
@@ -88,17 +139,17 @@ var tvTokens = [...]string{
 	"CrKey", "BRAVIA", "Web0S", "Roku", "NetCast", " TV ", "TV Safari", "AFTB", "AFTM", "AFTS", "AFTT",
 }
 
-func device(parsed useragent.UserAgent, ua string, bot bool) string {
+func device(parsed useragent.UserAgent, ua string, out UserAgent) string {
 	switch {
-	case bot:
+	case out.Bot:
 		return Bot
 	case containsAny(ua, tvTokens[:]):
 		return TV
-	case parsed.Tablet, isAndroidTablet(parsed, ua):
+	case parsed.Tablet, strings.Contains(ua, "iPad"), isAndroidTablet(parsed, ua):
 		return Tablet
-	case parsed.Mobile:
+	case parsed.Mobile, out.OS == "iOS", out.OS == "Android":
 		return Mobile
-	case parsed.Desktop:
+	case parsed.Desktop, out.OS == "macOS", out.OS == "Windows":
 		return Desktop
 	default:
 		return OtherDevice

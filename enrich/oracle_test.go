@@ -3,6 +3,8 @@ package enrich
 import (
 	"regexp"
 	"testing"
+
+	"github.com/mileusna/useragent"
 )
 
 // compileAll returns the dumb way to match: try every pattern.
@@ -21,3 +23,5 @@ func compileAll(t *testing.T, patterns []string) func(string) bool {
 		return false
 	}
 }
+
+func parserSaysBot(ua string) bool { return useragent.Parse(ua).Bot }
