@@ -51,8 +51,8 @@ type Sidecar struct {
 }
 
 // LoadCommit is one atomic step of the loader. Loaded counts rows put into
-// raw, Quarantined rows put into quarantine, Repeats exact repeats dropped;
-// the catalog refuses the commit unless they add up to the events consumed.
+// raw, Quarantined rows put into quarantine, Repeats exact repeats dropped, Lost
+// what a damaged journal no longer holds; the catalog refuses the commit unless they add up to the events consumed.
 type LoadCommit struct {
 	From     Cursor // where the loader began; compared and set
 	To       Cursor
@@ -62,6 +62,7 @@ type LoadCommit struct {
 	Loaded      int64
 	Quarantined int64
 	Repeats     int64
+	Lost        int64 // events of journal ranges that were found corrupt
 }
 
 // Segment is a live segment on record.

@@ -1,0 +1,55 @@
+package dataset
+
+import "time"
+
+// Deployment is one stage as it is put to work.
+type Deployment struct {
+	Spec         Spec
+	Rejected     *Spec // the dataset of refused rows, nil without a rejects rule
+	CodeIdentity []byte
+	SQL          string
+	Header       string // the YAML as written
+	File         string
+	GitRevision  string
+	Edges        []Edge
+	Allowance    time.Duration // how long after its end a partition stays open
+	Interval     time.Duration // least time between two runs on one partition
+	RowWise      bool
+	Depth        int
+}
+
+// Task is one dirty partition that is due.
+type Task struct {
+	Dataset    string
+	Partition  Partition
+	Generation int64 // the dirty entry's; a commit answers exactly this one
+	Closed     bool
+	Attempts   int
+	FailedKey  []byte // the trace key that failed last, nil if none did
+	Since      time.Time
+}
+
+// Build is the outcome of one task, committed in one transaction.
+type Build struct {
+	Task     Task
+	TraceKey []byte
+	Inputs   []Promoted // what was read, Version 0 for ABSENT
+
+	// Exactly one of the following says what the outcome is.
+	Absent  bool        // there is nothing to compute from
+	Fresh   bool        // the promoted version already is the answer
+	Reuse   int64       // an earlier version with this trace key
+	Content *NewContent // computed now
+
+	CPU, Wall   time.Duration
+	GitRevision string
+}
+
+// NewContent is what a stage run produced.
+type NewContent struct {
+	// Append adds the segments to version Base instead of replacing all.
+	Append   bool
+	Base     int64
+	Segment  *NewSegment // nil: no rows
+	Rejected *NewSegment // nil: no rows refused
+}

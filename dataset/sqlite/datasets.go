@@ -1,0 +1,129 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/reedbed/reedbed/dataset"
+)
+
+// Dataset is a dataset on record.
+type Dataset struct {
+	ID         int64
+	Spec       dataset.Spec
+	Definition int64 // the deployed definition's id, 0 for none
+	Allowance  time.Duration
+	Interval   time.Duration
+	RowWise    bool
+	Depth      int
+}
+
+const datasetColumns = `id, name, kind, grain, owner, columns, hash_scheme, COALESCE(definition, 0), allowance, interval, row_wise, depth`
+
+func scanDataset(scan func(...any) error) (Dataset, error) {
+	var d Dataset
+	var cols string
+	var allowance, interval int64
+	err := scan(&d.ID, &d.Spec.Name, &d.Spec.Kind, &d.Spec.Grain, &d.Spec.Owner, &cols, &d.Spec.HashScheme,
+		&d.Definition, &allowance, &interval, &d.RowWise, &d.Depth)
+	if err != nil {
+		return d, err
+	}
+	d.Allowance, d.Interval = time.Duration(allowance)*time.Microsecond, time.Duration(interval)*time.Microsecond
+	return d, json.Unmarshal([]byte(cols), &d.Spec.Columns)
+}
+
+// ErrNoDataset says that a name is not a dataset of this project.
+var ErrNoDataset = errors.New("no such dataset")
+
+func (t *tx) dataset(name string) (Dataset, error) {
+	row := t.QueryRowContext(t.ctx, "SELECT "+datasetColumns+" FROM datasets WHERE name = ? AND retired_at IS NULL", name)
+	d, err := scanDataset(row.Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		return d, fmt.Errorf("%w: %q", ErrNoDataset, name)
+	}
+	return d, err
+}
+
+// Datasets lists the datasets that are not retired, upstream before downstream.
+func (c *Catalog) Datasets(ctx context.Context) ([]Dataset, error) {
+	var out []Dataset
+	err := c.view(ctx, func(t *tx) error {
+		return t.each("SELECT "+datasetColumns+" FROM datasets WHERE retired_at IS NULL ORDER BY depth, name", nil,
+			func(scan func(...any) error) error {
+				d, err := scanDataset(scan)
+				out = append(out, d)
+				return err
+			})
+	})
+	return out, err
+}
+
+// EnsureDataset records a dataset or brings its record up to date. The grain of
+// a recorded dataset never changes.
+func (c *Catalog) EnsureDataset(ctx context.Context, s dataset.Spec, allowance time.Duration) error {
+	return c.update(ctx, func(t *tx) error {
+		_, err := t.ensureDataset(s, allowance)
+		return err
+	})
+}
+
+func (t *tx) ensureDataset(s dataset.Spec, allowance time.Duration) (Dataset, error) {
+	cols, err := json.Marshal(s.Columns)
+	if err != nil {
+		return Dataset{}, err
+	}
+	var grain dataset.Grain
+	err = t.QueryRowContext(t.ctx, "SELECT grain FROM datasets WHERE name = ?", s.Name).Scan(&grain)
+	if err == nil && grain != s.Grain {
+		return Dataset{}, fmt.Errorf("dataset %s is partitioned by %s and cannot become %s: give the new one another name", s.Name, grain, s.Grain)
+	}
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return Dataset{}, err
+	}
+	err = t.exec(`INSERT INTO datasets (name, kind, grain, owner, columns, hash_scheme, allowance) VALUES (?,?,?,?,?,?,?)
+		ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, owner = excluded.owner, columns = excluded.columns,
+		hash_scheme = excluded.hash_scheme, allowance = excluded.allowance, retired_at = NULL`,
+		s.Name, s.Kind, s.Grain, s.Owner, string(cols), s.HashScheme, allowance.Microseconds())
+	if err != nil {
+		return Dataset{}, err
+	}
+	return t.dataset(s.Name)
+}
+
+// partition is a row of the partitions table.
+type partition struct {
+	id          int64
+	dataset     Dataset
+	name        dataset.Partition
+	lastVersion int64
+	closed      bool
+	lastRun     int64
+	lastCPU     int64
+}
+
+func (t *tx) partition(d Dataset, name dataset.Partition) (partition, error) {
+	p := partition{dataset: d, name: name}
+	err := t.QueryRowContext(t.ctx, `SELECT id, last_version, closed_at IS NOT NULL, last_run, last_cpu
+		FROM partitions WHERE dataset_id = ? AND name = ?`, d.ID, name).
+		Scan(&p.id, &p.lastVersion, &p.closed, &p.lastRun, &p.lastCPU)
+	if errors.Is(err, sql.ErrNoRows) {
+		return p, nil
+	}
+	return p, err
+}
+
+// ensurePartition returns the partition's row, made if it is new.
+func (t *tx) ensurePartition(d Dataset, name dataset.Partition) (partition, error) {
+	p, err := t.partition(d, name)
+	if err != nil || p.id != 0 {
+		return p, err
+	}
+	p.id, err = t.insertID("INSERT INTO partitions (dataset_id, name, starts, ends) VALUES (?,?,?,?)",
+		d.ID, name, micros(name.Start()), micros(name.End()))
+	return p, err
+}

@@ -1,0 +1,141 @@
+package sqlite
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/reedbed/reedbed/dataset"
+)
+
+// Deploy puts a set of stages to work in one transaction: what is new or
+// computes something else than before gets a definition revision and all its
+// partitions become dirty; stages that are no longer in the set are retired.
+// Stages must come upstream first. It returns the names that changed.
+func (c *Catalog) Deploy(ctx context.Context, stages []dataset.Deployment) (changed []string, err error) {
+	err = c.update(ctx, func(t *tx) error {
+		if err := t.retireOthers(stages); err != nil {
+			return err
+		}
+		for _, s := range stages {
+			isNew, err := t.deploy(s)
+			if err != nil {
+				return fmt.Errorf("deploy %s: %w", s.File, err)
+			}
+			if isNew {
+				changed = append(changed, s.Spec.Name)
+			}
+		}
+		return nil
+	})
+	return changed, err
+}
+
+func (t *tx) retireOthers(stages []dataset.Deployment) error {
+	keep := []string{}
+	for _, s := range stages {
+		keep = append(keep, s.Spec.Name)
+		if s.Rejected != nil {
+			keep = append(keep, s.Rejected.Name)
+		}
+	}
+	list, err := json.Marshal(keep)
+	if err != nil {
+		return err
+	}
+	const gone = `kind IN ('stage', 'rejected') AND retired_at IS NULL AND name NOT IN (SELECT value FROM json_each(?))`
+	if err := t.exec(`DELETE FROM dirty WHERE dataset_id IN (SELECT id FROM datasets WHERE `+gone+`)`, string(list)); err != nil {
+		return err
+	}
+	return t.exec(`UPDATE datasets SET retired_at = ? WHERE `+gone, t.now, string(list))
+}
+
+func (t *tx) deploy(s dataset.Deployment) (isNew bool, err error) {
+	d, err := t.ensureDataset(s.Spec, s.Allowance)
+	if err != nil {
+		return false, err
+	}
+	if s.Rejected != nil {
+		if _, err := t.ensureDataset(*s.Rejected, s.Allowance); err != nil {
+			return false, err
+		}
+	}
+	var deployed []byte
+	err = t.QueryRowContext(t.ctx, "SELECT code_identity FROM definitions WHERE id = ?", d.Definition).Scan(&deployed)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return false, err
+	}
+	isNew = !bytes.Equal(deployed, s.CodeIdentity)
+	if isNew {
+		if d.Definition, err = t.define(d, s); err != nil {
+			return false, err
+		}
+	}
+	err = t.exec("UPDATE datasets SET definition = ?, interval = ?, row_wise = ?, depth = ? WHERE id = ?",
+		d.Definition, s.Interval.Microseconds(), s.RowWise, s.Depth, d.ID)
+	if err != nil {
+		return false, err
+	}
+	if err := t.connect(d, s.Edges); err != nil {
+		return false, err
+	}
+	if !isNew {
+		return false, nil
+	}
+	return true, t.dirtyAll(d, s)
+}
+
+func (t *tx) define(d Dataset, s dataset.Deployment) (int64, error) {
+	cols, err := json.Marshal(s.Spec.Columns)
+	if err != nil {
+		return 0, err
+	}
+	return t.insertID(`INSERT INTO definitions (dataset_id, revision, code_identity, sql, header, file, columns, git_revision, deployed_at)
+		VALUES (?1, (SELECT COALESCE(MAX(revision), 0) + 1 FROM definitions WHERE dataset_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8)`,
+		d.ID, s.CodeIdentity, s.SQL, s.Header, s.File, string(cols), s.GitRevision, t.now)
+}
+
+func (t *tx) connect(d Dataset, edges []dataset.Edge) error {
+	if err := t.exec("DELETE FROM edges WHERE dataset_id = ?", d.ID); err != nil {
+		return err
+	}
+	for _, e := range edges {
+		in, err := t.dataset(e.Input)
+		if err != nil {
+			return err
+		}
+		err = t.exec("INSERT INTO edges (dataset_id, input_id, kind, lo, hi) VALUES (?,?,?,?,?)",
+			d.ID, in.ID, e.Window.Kind, e.Window.Lo.Microseconds(), e.Window.Hi.Microseconds())
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dirtyAll marks every partition the stage has or could have from its inputs.
+func (t *tx) dirtyAll(d Dataset, s dataset.Deployment) error {
+	cause, err := t.insertID("INSERT INTO causes (kind, detail, at) VALUES ('definition', ?, ?)", s.File, t.now)
+	if err != nil {
+		return err
+	}
+	if d.Spec.Grain == dataset.None {
+		return t.markDirty(d, dataset.Whole, cause)
+	}
+	if err := t.dirtyExisting(d, cause, "TRUE"); err != nil {
+		return err
+	}
+	names, err := t.anchored(d, everything)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := t.markDirty(d, name, cause); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,232 @@
+-- Times are microseconds since 1970 UTC. Hashes are 32 bytes: four lanes, big endian.
+
+CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO meta VALUES ('revision', 1);
+
+CREATE TABLE datasets (
+  id          INTEGER PRIMARY KEY,
+  name        TEXT NOT NULL UNIQUE,
+  kind        TEXT NOT NULL,           -- builtin, stage, rejected, side
+  grain       TEXT NOT NULL,           -- hour, day, none
+  owner       TEXT NOT NULL DEFAULT '',
+  columns     TEXT NOT NULL DEFAULT '[]',
+  hash_scheme TEXT NOT NULL DEFAULT '',
+  definition  INTEGER,                 -- the deployed revision, for stages
+  allowance   INTEGER NOT NULL,        -- how long after its end a partition stays open
+  interval    INTEGER NOT NULL DEFAULT 0, -- least time between two runs on one partition
+  row_wise    INTEGER NOT NULL DEFAULT 0,
+  depth       INTEGER NOT NULL DEFAULT 0, -- longest path from a built-in dataset
+  retired_at  INTEGER
+);
+
+CREATE TABLE definitions (
+  id            INTEGER PRIMARY KEY,
+  dataset_id    INTEGER NOT NULL REFERENCES datasets(id),
+  revision      INTEGER NOT NULL,
+  code_identity BLOB NOT NULL,
+  sql           TEXT NOT NULL,
+  header        TEXT NOT NULL,
+  file          TEXT NOT NULL,
+  columns       TEXT NOT NULL,
+  git_revision  TEXT NOT NULL DEFAULT '',
+  deployed_at   INTEGER NOT NULL,
+  UNIQUE (dataset_id, revision)
+);
+
+-- What a deployed stage reads: one row per input.
+CREATE TABLE edges (
+  dataset_id INTEGER NOT NULL REFERENCES datasets(id),
+  input_id   INTEGER NOT NULL REFERENCES datasets(id),
+  kind       TEXT NOT NULL,            -- span, all, latest, as-of
+  lo         INTEGER NOT NULL,
+  hi         INTEGER NOT NULL,
+  PRIMARY KEY (dataset_id, input_id)
+) WITHOUT ROWID;
+CREATE INDEX edges_by_input ON edges (input_id);
+
+CREATE TABLE partitions (
+  id           INTEGER PRIMARY KEY,
+  dataset_id   INTEGER NOT NULL REFERENCES datasets(id),
+  name         TEXT NOT NULL,
+  starts       INTEGER NOT NULL,
+  ends         INTEGER NOT NULL,       -- 0 when the dataset is not cut
+  last_version INTEGER NOT NULL DEFAULT 0,
+  closed_at    INTEGER,
+  last_run     INTEGER NOT NULL DEFAULT 0,
+  last_cpu     INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (dataset_id, name)
+);
+CREATE INDEX partitions_by_start ON partitions (dataset_id, starts);
+CREATE INDEX partitions_open ON partitions (ends) WHERE closed_at IS NULL;
+
+CREATE TABLE versions (
+  partition_id INTEGER NOT NULL REFERENCES partitions(id),
+  number       INTEGER NOT NULL,
+  rows         INTEGER NOT NULL,
+  bytes        INTEGER NOT NULL,
+  hash         BLOB NOT NULL,
+  origin       TEXT NOT NULL,          -- load, build, append, side, compact
+  trace_key    BLOB,
+  definition   INTEGER,
+  fingerprint  BLOB,
+  git_revision TEXT NOT NULL DEFAULT '',
+  cpu          INTEGER NOT NULL DEFAULT 0,
+  wall         INTEGER NOT NULL DEFAULT 0,
+  erased_at    INTEGER,
+  created_at   INTEGER NOT NULL,
+  PRIMARY KEY (partition_id, number)
+) WITHOUT ROWID;
+
+-- A version's content is the segments with added_in <= number < removed_in.
+CREATE TABLE segments (
+  id           INTEGER PRIMARY KEY,
+  partition_id INTEGER NOT NULL REFERENCES partitions(id),
+  object       TEXT NOT NULL,
+  rows         INTEGER NOT NULL,
+  bytes        INTEGER NOT NULL,
+  hash         BLOB NOT NULL,
+  min_time     INTEGER NOT NULL DEFAULT 0,
+  max_time     INTEGER NOT NULL DEFAULT 0,
+  origin       TEXT NOT NULL,          -- load, build, append, side, compact
+  added_in     INTEGER NOT NULL,
+  removed_in   INTEGER,
+  removed_at   INTEGER,
+  removed_rev  INTEGER                 -- catalog revision of the removal, for leases
+);
+CREATE INDEX segments_by_partition ON segments (partition_id, added_in);
+CREATE INDEX segments_live ON segments (partition_id) WHERE removed_in IS NULL;
+CREATE INDEX segments_removed ON segments (removed_at) WHERE removed_in IS NOT NULL;
+CREATE INDEX segments_by_object ON segments (object);
+
+CREATE TABLE traces (
+  partition_id     INTEGER NOT NULL REFERENCES partitions(id),
+  trace_key        BLOB NOT NULL,
+  version          INTEGER NOT NULL,   -- of this partition
+  rejected_version INTEGER,            -- of the same partition of <dataset>_rejected
+  inputs           TEXT NOT NULL,
+  created_at       INTEGER NOT NULL,
+  PRIMARY KEY (partition_id, trace_key)
+) WITHOUT ROWID;
+
+-- What the promoted version of a partition read.
+CREATE TABLE reads (
+  partition_id INTEGER NOT NULL REFERENCES partitions(id),
+  input_id     INTEGER NOT NULL REFERENCES datasets(id),
+  input_name   TEXT NOT NULL,
+  version      INTEGER NOT NULL,
+  rows         INTEGER NOT NULL,
+  hash         BLOB NOT NULL,
+  PRIMARY KEY (partition_id, input_id, input_name)
+) WITHOUT ROWID;
+
+CREATE TABLE pointers (
+  partition_id INTEGER NOT NULL REFERENCES partitions(id),
+  view         TEXT NOT NULL DEFAULT 'main',
+  version      INTEGER NOT NULL,
+  generation   INTEGER NOT NULL,
+  promoted_at  INTEGER NOT NULL,
+  PRIMARY KEY (partition_id, view)
+) WITHOUT ROWID;
+
+-- The durable work queue of convergence: partitions whose trace key may have moved.
+CREATE TABLE dirty (
+  dataset_id INTEGER NOT NULL REFERENCES datasets(id),
+  name       TEXT NOT NULL,
+  starts     INTEGER NOT NULL,
+  since      INTEGER NOT NULL,
+  not_before INTEGER NOT NULL,
+  generation INTEGER NOT NULL DEFAULT 1,
+  cause_id   INTEGER,
+  attempts   INTEGER NOT NULL DEFAULT 0,
+  failed_key BLOB,
+  error      TEXT,
+  PRIMARY KEY (dataset_id, name)
+) WITHOUT ROWID;
+CREATE INDEX dirty_due ON dirty (not_before);
+
+CREATE TABLE causes (
+  id     INTEGER PRIMARY KEY,
+  kind   TEXT NOT NULL,                -- load, definition, side, promotion
+  detail TEXT NOT NULL,
+  parent INTEGER,
+  at     INTEGER NOT NULL
+);
+
+CREATE TABLE cursors (
+  name        TEXT PRIMARY KEY,
+  record      INTEGER NOT NULL DEFAULT 0,
+  event       INTEGER NOT NULL DEFAULT 0,
+  received_to INTEGER NOT NULL DEFAULT 0,
+  loaded      INTEGER NOT NULL DEFAULT 0,
+  quarantined INTEGER NOT NULL DEFAULT 0,
+  repeats     INTEGER NOT NULL DEFAULT 0,
+  lost        INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+INSERT INTO cursors (name) VALUES ('load');
+
+CREATE TABLE sidecars (
+  id         INTEGER PRIMARY KEY,
+  object     TEXT NOT NULL,
+  bytes      INTEGER NOT NULL,
+  entries    INTEGER NOT NULL,
+  removed_at INTEGER
+);
+
+-- Progress of resumable imports, by file identity.
+CREATE TABLE imports (
+  key     TEXT PRIMARY KEY,
+  offset  INTEGER NOT NULL,
+  lines   INTEGER NOT NULL,
+  done    INTEGER NOT NULL DEFAULT 0,
+  updated INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE leases (
+  id       TEXT PRIMARY KEY,
+  revision INTEGER NOT NULL,           -- the oldest catalog revision the holder may still read
+  expires  INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE pins (
+  stage_id     INTEGER NOT NULL REFERENCES datasets(id),
+  input_id     INTEGER NOT NULL REFERENCES datasets(id),
+  name         TEXT NOT NULL,
+  version      INTEGER NOT NULL,
+  reason       TEXT NOT NULL,
+  created_at   INTEGER NOT NULL,
+  PRIMARY KEY (stage_id, input_id, name)
+) WITHOUT ROWID;
+
+CREATE TABLE waivers (
+  id         INTEGER PRIMARY KEY,
+  dataset_id INTEGER NOT NULL REFERENCES datasets(id),
+  first      TEXT NOT NULL,
+  last       TEXT NOT NULL,
+  reason     TEXT NOT NULL,
+  actor      TEXT NOT NULL,
+  created_at INTEGER NOT NULL
+);
+
+CREATE TABLE verdicts (
+  partition_id INTEGER NOT NULL REFERENCES partitions(id),
+  version      INTEGER NOT NULL,
+  contract     TEXT NOT NULL,
+  outcome      TEXT NOT NULL,
+  detail       TEXT NOT NULL,
+  judged_at    INTEGER NOT NULL,
+  PRIMARY KEY (partition_id, version, contract)
+) WITHOUT ROWID;
+
+CREATE TABLE groups (
+  name       TEXT NOT NULL,
+  dataset_id INTEGER NOT NULL REFERENCES datasets(id),
+  PRIMARY KEY (name, dataset_id)
+) WITHOUT ROWID;
+
+CREATE TABLE audit (
+  id     INTEGER PRIMARY KEY,
+  at     INTEGER NOT NULL,
+  actor  TEXT NOT NULL,
+  action TEXT NOT NULL,
+  detail TEXT NOT NULL
+);

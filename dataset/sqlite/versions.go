@@ -1,0 +1,141 @@
+package sqlite
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/reedbed/reedbed/dataset"
+)
+
+// version is what a new version of a partition is made of. A nil base means
+// the new content replaces all of the old; otherwise the segments are added to
+// the content of version *base.
+type version struct {
+	origin     string
+	base       *int64
+	add        []dataset.NewSegment
+	traceKey   []byte
+	definition int64
+	gitRev     string
+	cpu, wall  int64
+}
+
+// promoted returns the version the main view points at; Version 0 when none.
+func (t *tx) promoted(p partition) (dataset.Promoted, error) {
+	out := dataset.Promoted{Dataset: p.dataset.Spec.Name, Partition: p.name}
+	if p.id == 0 {
+		return out, nil
+	}
+	var hash []byte
+	err := t.QueryRowContext(t.ctx, `SELECT v.number, v.rows, v.hash FROM pointers x
+		JOIN versions v ON v.partition_id = x.partition_id AND v.number = x.version
+		WHERE x.partition_id = ? AND x.view = 'main'`, p.id).Scan(&out.Version, &out.Rows, &hash)
+	if errors.Is(err, sql.ErrNoRows) {
+		return out, nil
+	}
+	out.Hash = dataset.HashFromBytes(hash)
+	return out, err
+}
+
+// addVersion writes the next version of p and points the main view at it. The
+// superseded version of an open partition loses its row and its traces: nobody
+// can be sent back to it.
+func (t *tx) addVersion(p *partition, v version) (dataset.Promoted, error) {
+	if err := t.bump(); err != nil {
+		return dataset.Promoted{}, err
+	}
+	old, err := t.promoted(*p)
+	if err != nil {
+		return old, err
+	}
+	next := dataset.Promoted{Dataset: old.Dataset, Partition: old.Partition, Version: p.lastVersion + 1}
+	if v.base == nil {
+		err = t.exec("UPDATE segments SET removed_in = ?, removed_at = ?, removed_rev = ? WHERE partition_id = ? AND removed_in IS NULL",
+			next.Version, t.now, t.revision, p.id)
+	} else {
+		next.Rows, next.Hash = old.Rows, old.Hash
+		err = t.restore(p, *v.base, next.Version)
+	}
+	if err != nil {
+		return next, err
+	}
+	for _, s := range v.add {
+		next.Rows, next.Hash = next.Rows+s.Rows, next.Hash.Add(s.Hash)
+		if _, err := t.addSegment(p.id, next.Version, v.origin, s); err != nil {
+			return next, err
+		}
+	}
+	if err := t.writeVersion(p, next, v); err != nil {
+		return next, err
+	}
+	if err := t.point(p, next.Version); err != nil {
+		return next, err
+	}
+	return next, t.forget(*p, old.Version)
+}
+
+// restore makes the content of version base the live content from version next
+// on. It does nothing in the usual case, where base is the last version.
+func (t *tx) restore(p *partition, base, next int64) error {
+	if base == p.lastVersion {
+		return nil
+	}
+	if err := t.exec(`UPDATE segments SET removed_in = ?, removed_at = ?, removed_rev = ?
+		WHERE partition_id = ? AND removed_in IS NULL AND added_in > ?`, next, t.now, t.revision, p.id, base); err != nil {
+		return err
+	}
+	return t.exec(`INSERT INTO segments (partition_id, object, rows, bytes, hash, min_time, max_time, origin, added_in)
+		SELECT partition_id, object, rows, bytes, hash, min_time, max_time, origin, ? FROM segments
+		WHERE partition_id = ? AND added_in <= ? AND removed_in > ? AND removed_in <= ?`, next, p.id, base, base, next-1)
+}
+
+func (t *tx) addSegment(partitionID, addedIn int64, origin string, s dataset.NewSegment) (int64, error) {
+	return t.insertID(`INSERT INTO segments (partition_id, object, rows, bytes, hash, min_time, max_time, origin, added_in)
+		VALUES (?,?,?,?,?,?,?,?,?)`,
+		partitionID, s.Object, s.Rows, s.Bytes, s.Hash.Bytes(), micros(s.MinTime), micros(s.MaxTime), origin, addedIn)
+}
+
+func (t *tx) writeVersion(p *partition, next dataset.Promoted, v version) error {
+	var bytes int64
+	err := t.QueryRowContext(t.ctx, "SELECT COALESCE(SUM(bytes), 0) FROM segments WHERE partition_id = ? AND removed_in IS NULL", p.id).Scan(&bytes)
+	if err != nil {
+		return err
+	}
+	err = t.exec(`INSERT INTO versions (partition_id, number, rows, bytes, hash, origin, trace_key, definition, git_revision, cpu, wall, created_at)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?)`, p.id, next.Version, next.Rows, bytes, next.Hash.Bytes(), v.origin, v.traceKey,
+		nullable(v.definition), v.gitRev, v.cpu, v.wall, t.now)
+	if err != nil {
+		return fmt.Errorf("write version %s@%s/%d: %w", next.Dataset, next.Partition, next.Version, err)
+	}
+	p.lastVersion = next.Version
+	return t.exec("UPDATE partitions SET last_version = ? WHERE id = ?", next.Version, p.id)
+}
+
+// point moves the main view's pointer.
+func (t *tx) point(p *partition, number int64) error {
+	if err := t.bump(); err != nil {
+		return err
+	}
+	return t.exec(`INSERT INTO pointers (partition_id, version, generation, promoted_at) VALUES (?,?,1,?)
+		ON CONFLICT (partition_id, view) DO UPDATE SET version = excluded.version, generation = generation + 1, promoted_at = excluded.promoted_at`,
+		p.id, number, t.now)
+}
+
+// forget drops what nobody needs of a superseded version of an open partition.
+func (t *tx) forget(p partition, number int64) error {
+	if p.closed || number == 0 || p.dataset.Spec.Grain == dataset.None {
+		return nil
+	}
+	if err := t.exec("DELETE FROM traces WHERE partition_id = ? AND version = ?", p.id, number); err != nil {
+		return err
+	}
+	return t.exec("DELETE FROM versions WHERE partition_id = ? AND number = ?", p.id, number)
+}
+
+func nullable(id int64) any {
+	if id == 0 {
+		return nil
+	}
+	return id
+}
