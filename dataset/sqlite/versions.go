@@ -122,9 +122,11 @@ func (t *tx) point(p *partition, number int64) error {
 		p.id, number, t.now)
 }
 
-// forget drops what nobody needs of a superseded version of an open partition.
+// forget drops what nobody needs of a superseded version of an open partition,
+// or of a built-in dataset, which is never rolled back.
 func (t *tx) forget(p partition, number int64) error {
-	if p.closed || number == 0 || p.dataset.Spec.Grain == dataset.None {
+	keep := p.closed && p.dataset.Spec.Kind != dataset.Builtin
+	if number == 0 || keep || p.dataset.Spec.Grain == dataset.None {
 		return nil
 	}
 	if err := t.exec("DELETE FROM traces WHERE partition_id = ? AND version = ?", p.id, number); err != nil {

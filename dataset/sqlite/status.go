@@ -1,0 +1,92 @@
+package sqlite
+
+import "context"
+
+// DatasetStatus counts a dataset's partitions by state, and its promoted rows.
+// Every partition is in exactly one of Fresh, Stale, Running, Deferred, Held,
+// Waived, Failed, Erased and Absent; Open counts those of any state that the
+// watermark has not closed.
+type DatasetStatus struct {
+	Name       string `json:"name"`
+	Partitions int64  `json:"partitions"`
+	Open       int64  `json:"open"`
+	Fresh      int64  `json:"fresh"`
+	Stale      int64  `json:"stale"`
+	Running    int64  `json:"running"`
+	Deferred   int64  `json:"deferred"`
+	Held       int64  `json:"held"`
+	Waived     int64  `json:"waived"`
+	Failed     int64  `json:"failed"`
+	Erased     int64  `json:"erased"`
+	Absent     int64  `json:"absent"`
+	Rows       int64  `json:"rows"`
+}
+
+// Status is one snapshot of everything on record.
+type Status struct {
+	Datasets []DatasetStatus
+	Errors   []Failure
+	Load     LoadTotals
+	Revision int64
+}
+
+// Failure is a partition whose last run failed.
+type Failure struct {
+	Dataset   string `json:"dataset"`
+	Partition string `json:"partition"`
+	Attempts  int    `json:"attempts"`
+	Error     string `json:"error"`
+}
+
+// Status counts partitions by state. What runs right now is known only to the
+// scheduler, which moves it from Stale to Running.
+func (c *Catalog) Status(ctx context.Context) (Status, error) {
+	var s Status
+	err := c.view(ctx, func(t *tx) error {
+		if err := t.QueryRowContext(ctx, "SELECT value FROM meta WHERE key = 'revision'").Scan(&s.Revision); err != nil {
+			return err
+		}
+		err := t.QueryRowContext(ctx, "SELECT event, loaded, quarantined, repeats, lost FROM cursors WHERE name = 'load'").
+			Scan(&s.Load.Events, &s.Load.Loaded, &s.Load.Quarantined, &s.Load.Repeats, &s.Load.Lost)
+		if err != nil {
+			return err
+		}
+		if err := t.countDatasets(&s); err != nil {
+			return err
+		}
+		return t.each(`SELECT d.name, w.name, w.attempts, w.error FROM dirty w JOIN datasets d ON d.id = w.dataset_id
+			WHERE w.failed_key IS NOT NULL ORDER BY w.since LIMIT 100`, nil, func(scan func(...any) error) error {
+			var f Failure
+			err := scan(&f.Dataset, &f.Partition, &f.Attempts, &f.Error)
+			s.Errors = append(s.Errors, f)
+			return err
+		})
+	})
+	return s, err
+}
+
+func (t *tx) countDatasets(s *Status) error {
+	return t.each(`WITH known AS (
+			SELECT dataset_id, name FROM partitions UNION SELECT dataset_id, name FROM dirty
+		), states AS (
+			SELECT k.dataset_id, (p.id IS NULL OR p.closed_at IS NULL) AND d.grain <> 'none' AS open, COALESCE(v.rows, 0) AS rows,
+			CASE WHEN w.failed_key IS NOT NULL THEN 'failed'
+				WHEN w.name IS NOT NULL AND w.not_before > ?1 THEN 'deferred'
+				WHEN w.name IS NOT NULL THEN 'stale'
+				WHEN x.version IS NULL THEN 'absent' ELSE 'fresh' END AS state
+			FROM known k JOIN datasets d ON d.id = k.dataset_id
+			LEFT JOIN partitions p ON p.dataset_id = k.dataset_id AND p.name = k.name
+			LEFT JOIN dirty w ON w.dataset_id = k.dataset_id AND w.name = k.name
+			LEFT JOIN pointers x ON x.partition_id = p.id AND x.view = 'main'
+			LEFT JOIN versions v ON v.partition_id = p.id AND v.number = x.version
+		)
+		SELECT d.name, COUNT(s.state), COALESCE(SUM(s.open), 0), COALESCE(SUM(s.state = 'fresh'), 0), COALESCE(SUM(s.state = 'stale'), 0),
+			COALESCE(SUM(s.state = 'deferred'), 0), COALESCE(SUM(s.state = 'failed'), 0), COALESCE(SUM(s.state = 'absent'), 0), COALESCE(SUM(s.rows), 0)
+		FROM datasets d LEFT JOIN states s ON s.dataset_id = d.id WHERE d.retired_at IS NULL GROUP BY d.id ORDER BY d.depth, d.name`,
+		[]any{t.now}, func(scan func(...any) error) error {
+			var d DatasetStatus
+			err := scan(&d.Name, &d.Partitions, &d.Open, &d.Fresh, &d.Stale, &d.Deferred, &d.Failed, &d.Absent, &d.Rows)
+			s.Datasets = append(s.Datasets, d)
+			return err
+		})
+}
