@@ -24,25 +24,25 @@ type decoder struct {
 }
 
 // file reads YAML strictly over the values that hold so far. It goes on after
-// a mistake, so that one run shows them all.
-func (d *decoder) file(text []byte) {
+// a mistake, so that one run shows them all, and says whether it could read the
+// file at all.
+func (d *decoder) file(text []byte) bool {
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
 		d.syntax(err)
-		return
+		return false
 	}
-	switch len(file.Docs) {
-	case 0:
-	case 1:
-		if body := file.Docs[0].Body; body != nil {
-			d.decode(body, reflect.ValueOf(&d.config).Elem(), "")
-		}
-	default:
+	if len(file.Docs) > 1 {
 		d.add(Problem{
 			Place: d.name, Cause: "the file has more than one YAML document",
 			Fix: "remove the line --- and what follows it",
 		})
+		return false
 	}
+	if len(file.Docs) == 1 && file.Docs[0].Body != nil {
+		d.decode(file.Docs[0].Body, reflect.ValueOf(&d.config).Elem(), "")
+	}
+	return true
 }
 
 func (d *decoder) syntax(err error) {

@@ -34,7 +34,9 @@ func Load(dir string, env []string, flags map[string]string) (Project, error) {
 		return Project{}, fmt.Errorf("read the configuration: %w", err)
 	}
 	d := decoder{name: name, config: Default(), places: map[string]string{}}
-	d.file(text)
+	if !d.file(text) {
+		return Project{}, &Error{Problems: d.problems}
+	}
 	d.environment(env)
 	d.flags(flags)
 	d.complete()
@@ -54,7 +56,8 @@ func Load(dir string, env []string, flags map[string]string) (Project, error) {
 }
 
 // environment applies REEDBED_*. A variable that names no setting may belong
-// to something else and is left alone, unless it looks misspelt.
+// to something else and is left alone, unless it looks misspelt. An empty one
+// counts as not set.
 func (d *decoder) environment(env []string) {
 	settings := map[string]string{}
 	for path := range d.scalars() {
@@ -62,7 +65,7 @@ func (d *decoder) environment(env []string) {
 	}
 	for _, entry := range slices.Sorted(slices.Values(env)) {
 		name, text, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, envPrefix) {
+		if !strings.HasPrefix(name, envPrefix) || text == "" {
 			continue
 		}
 		if path, ok := settings[name]; ok {
@@ -72,7 +75,7 @@ func (d *decoder) environment(env []string) {
 		for _, known := range slices.Sorted(maps.Keys(settings)) {
 			if len(known) > len(envPrefix)+4 && editDistance(name, known) <= 2 {
 				d.add(Problem{
-					Path: settings[known], Place: name, Cause: "there is no such setting",
+					Place: name, Cause: "there is no such setting",
 					Fix: fmt.Sprintf("did you mean %s?", known),
 				})
 			}

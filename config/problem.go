@@ -7,7 +7,7 @@ import (
 
 // Problem is one thing that is wrong with a configuration.
 type Problem struct {
-	// Path names the setting: sources[0].rate.
+	// Path names the setting: sources[0].rate. It is "" for the whole file.
 	Path string `json:"path"`
 	// Place is where the value was given: reedbed.yaml:3:7, the name of an
 	// environment variable or a flag.
@@ -19,12 +19,21 @@ type Problem struct {
 	Fix   string `json:"fix"`
 }
 
-// String is the problem on one line.
-func (p Problem) String() string {
-	return fmt.Sprintf("%s: %s: %s (%s)", p.Place, p.Path, p.Cause, p.Fix)
+// What is the setting and what is wrong with it.
+func (p Problem) What() string {
+	if p.Path == "" {
+		return p.Cause
+	}
+	return p.Path + ": " + p.Cause
 }
 
-// Error is every problem of a configuration, in the order of the settings.
+// String is the problem on one line.
+func (p Problem) String() string {
+	return fmt.Sprintf("%s: %s (%s)", p.Place, p.What(), p.Fix)
+}
+
+// Error is every problem of a configuration: first what cannot be read, then
+// what breaks a rule, each in the order of the settings.
 type Error struct{ Problems []Problem }
 
 // Error lists the problems, one a line.

@@ -1,6 +1,10 @@
 package config
 
-import "log/slog"
+import (
+	"fmt"
+	"io"
+	"log/slog"
+)
 
 // Secret is text that must not reach a log, a page or an error. Convert it to
 // string where it is compared or sent, and nowhere else.
@@ -16,8 +20,8 @@ func (s Secret) String() string {
 	return mask
 }
 
-// GoString hides the text from %#v.
-func (s Secret) GoString() string { return s.String() }
+// Format hides the text from every verb of fmt.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
 
 // MarshalText hides the text from JSON and YAML.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

@@ -111,11 +111,7 @@ func explain(err error) failures {
 func explainConfig(e *config.Error) failures {
 	var all failures
 	for _, p := range e.Problems {
-		what := p.Cause
-		if p.Path != "" {
-			what = p.Path + ": " + p.Cause
-		}
-		all = append(all, &failure{Code: "config", What: what, At: p.Place, Fix: p.Fix, exit: exitFailed})
+		all = append(all, &failure{Code: "config", What: p.What(), At: p.Place, Fix: p.Fix, exit: exitFailed})
 	}
 	return all
 }

@@ -3,6 +3,9 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
+
+	"github.com/reedbed/reedbed/config"
 )
 
 type lintCmd struct{}
@@ -16,6 +19,6 @@ func (lintCmd) Run(g *globals, term terminal) error {
 	if g.JSON {
 		return json.NewEncoder(term.out).Encode(map[string]any{"project": project.Config.Name, "errors": []string{}})
 	}
-	_, err = fmt.Fprintf(term.out, "%s: no problems\n", project.ConfigFile())
+	_, err = fmt.Fprintf(term.out, "%s: no problems\n", filepath.Join(g.Dir, config.FileName))
 	return err
 }
