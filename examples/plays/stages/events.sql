@@ -1,0 +1,44 @@
+/* @stage
+owner: platform
+description: Every event with the columns all teams need, typed and enriched.
+partition: hour
+inputs:
+  raw: {window: same}
+contract:
+  columns:
+    event_id: {not_null: true}
+    occurred_at: {not_null: true}
+fingerprint:
+  entropy: [country, browser, app]
+key: [source, event_id, payload_hash]
+*/
+SELECT
+    source,
+    event_id,
+    payload_hash,
+    type,
+    name,
+    occurred_at,
+    received_at,
+    user_id,
+    anonymous_id,
+    coalesce(user_id, anonymous_id) AS visitor_id,
+    session_id,
+    nullif(geo_country(client_ip), '') AS country,
+    nullif(ua_browser(agent), '') AS browser,
+    nullif(ua_os(agent), '') AS os,
+    ua_device(agent) AS device,
+    coalesce(ua_is_bot(agent), false) AS is_bot,
+    context ->> '$.app.name' AS app,
+    context ->> '$.app.version' AS app_version,
+    coalesce(nullif(url_host(context ->> '$.page.url'), ''), properties ->> '$.site') AS site,
+    nullif(url_path(context ->> '$.page.url'), '') AS path,
+    nullif(referrer_host(context ->> '$.page.referrer'), '') AS referrer,
+    properties,
+    id_conflict,
+    time_corrected,
+    time_implausible
+FROM (
+    -- Servers that pass events on say in the context which client they speak for.
+    SELECT *, coalesce(context ->> '$.userAgent', user_agent) AS agent FROM raw
+)
