@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"io"
-	"log/slog"
 	"os"
 
 	"github.com/alecthomas/kong"
@@ -76,20 +75,4 @@ func wantsJSON(args []string) bool {
 // subcommand's own flags override, by path.
 func (g *globals) project(flags map[string]string) (config.Project, error) {
 	return config.Load(g.Dir, os.Environ(), flags)
-}
-
-// logger writes to stderr what the verbosity flags allow.
-func (g *globals) logger(term terminal) *slog.Logger {
-	level := slog.LevelInfo
-	switch {
-	case g.Quiet:
-		level = slog.LevelError
-	case g.Verbose:
-		level = slog.LevelDebug
-	}
-	options := &slog.HandlerOptions{Level: level}
-	if g.JSON {
-		return slog.New(slog.NewJSONHandler(term.err, options))
-	}
-	return slog.New(slog.NewTextHandler(term.err, options))
 }

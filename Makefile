@@ -1,0 +1,35 @@
+# make run    a demonstration with simulated listeners
+# make test   everything that must pass before a change goes in
+# make lint   the slower checks; installs golangci-lint into bin/ once
+# make bench  the benchmarks
+
+GO ?= go
+TOOL = $(GO) tool -modfile=tools.mod
+GOLANGCI_LINT = bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
+GOLANGCI_LINT_VERSION = v2.15.0
+
+.PHONY: run test lint bench
+
+run:
+	$(GO) run ./cmd/reedbed demo
+
+test:
+	@.ci/tools
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "run gofmt -w on: $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) test -count=1 -timeout=10m ./...
+
+lint: $(GOLANGCI_LINT)
+	$(TOOL) gofumpt -l -d .
+	$(TOOL) staticcheck ./...
+	$(TOOL) deadcode -test ./...
+	$(GO) fix -diff ./...
+	$(GO) mod tidy -diff
+	$(GOLANGCI_LINT) run
+
+$(GOLANGCI_LINT):
+	GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	mv bin/golangci-lint $@
+
+bench:
+	$(GO) test -run='^$$' -bench=. -benchmem -timeout=30m ./...
