@@ -1,0 +1,73 @@
+package collect
+
+import (
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// keys looks for the write key everywhere but in the body. given says that the
+// request names a key; when it does and none is known, the body is looked at
+// only if what it gave was a bearer token, which may be meant for someone else
+// and stand beside a key in the body.
+func (s *sources) authenticate(r *http.Request) (src *source, final bool) {
+	if k := r.Header["X-Write-Key"]; len(k) > 0 {
+		if src := s.find([]byte(k[0])); src != nil {
+			return src, true
+		}
+		final = true
+	}
+	if a := r.Header["Authorization"]; len(a) > 0 {
+		key, bearer := authorization(a[0])
+		if src := s.find(key); src != nil {
+			return src, true
+		}
+		final = final || !bearer && len(key) > 0
+	}
+	if r.URL.RawQuery != "" {
+		key := queryKey(r.URL.RawQuery)
+		if src := s.find([]byte(key)); src != nil {
+			return src, true
+		}
+		final = final || key != ""
+	}
+	return nil, final
+}
+
+// authorization returns the user name of HTTP Basic, with or without the
+// colon that some clients forget, or the bearer token.
+func authorization(v string) (key []byte, bearer bool) {
+	scheme, rest, _ := strings.Cut(v, " ")
+	switch {
+	case strings.EqualFold(scheme, "bearer"):
+		return []byte(strings.TrimSpace(rest)), true
+	case strings.EqualFold(scheme, "basic") && len(rest) <= 4*maxKey:
+		return basicUser(strings.TrimSpace(rest)), false
+	}
+	return nil, false
+}
+
+func basicUser(encoded string) []byte {
+	b, err := base64.RawStdEncoding.AppendDecode(nil, []byte(strings.TrimRight(encoded, "=")))
+	if err != nil {
+		return nil
+	}
+	for i, c := range b {
+		if c == ':' {
+			return b[:i]
+		}
+	}
+	return b
+}
+
+func queryKey(raw string) string {
+	q, err := url.ParseQuery(raw)
+	if err != nil && len(q) == 0 {
+		return ""
+	}
+	if k := q.Get("key"); k != "" {
+		return k
+	}
+	return q.Get("writeKey")
+}

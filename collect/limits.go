@@ -1,0 +1,35 @@
+package collect
+
+import "cmp"
+
+// Limits bounds what one request, and all requests together, may take. A zero
+// field means its default.
+type Limits struct {
+	// Compressed is the most bytes of a compressed body as received (5 MiB).
+	Compressed int64
+	// Expanded is the most bytes of a body once expanded, and of a body that
+	// was never compressed (20 MiB).
+	Expanded int64
+	// Ratio is the most bytes one compressed byte may become (200). It is
+	// judged only past the first MiB, so that small repetitive bodies pass.
+	Ratio int64
+	// InFlight is the most requests being read or waiting for the journal at
+	// once (1024).
+	InFlight int
+	// InFlightBytes is the most body bytes, received and expanded, that those
+	// requests hold together (64 MiB). Encoding their records takes about as
+	// much again.
+	InFlightBytes int64
+}
+
+const mib = 1 << 20
+
+func (l Limits) withDefaults() Limits {
+	return Limits{
+		Compressed:    cmp.Or(l.Compressed, 5*mib),
+		Expanded:      cmp.Or(l.Expanded, 20*mib),
+		Ratio:         cmp.Or(l.Ratio, 200),
+		InFlight:      cmp.Or(l.InFlight, 1024),
+		InFlightBytes: cmp.Or(l.InFlightBytes, 64*mib),
+	}
+}
