@@ -1,0 +1,96 @@
+// Package protocol knows the wire formats clients speak: how a request body
+// falls into events, and how one event's JSON maps to the envelope.
+//
+// It is pure. It never does I/O, never reads a clock, and never knows HTTP,
+// write keys' meaning or where events are stored. The front door asks it for
+// verdicts and the loader for envelopes, through the same code, so that the
+// two can never disagree.
+package protocol
+
+import (
+	"github.com/reedbed/reedbed/event"
+	"github.com/reedbed/reedbed/internal/strictjson"
+)
+
+// Names of the protocols, as they stand in event.Batch.
+const (
+	Native  = "native"
+	Segment = "segment"
+)
+
+// Protocol is one wire format.
+type Protocol struct {
+	Name string
+	// TransportFields are the top-level members of an event that a client may
+	// change when it sends the event again. They are no part of the payload
+	// hash. Stored hashes depend on this list: adding to it makes old copies
+	// look different.
+	TransportFields []string
+
+	sentAt string // the batch-level member that holds the send time
+	// read maps the members of one event to d.env.
+	read func(d *Decoder, members []strictjson.Member)
+}
+
+// All returns every protocol.
+func All() []Protocol {
+	return []Protocol{
+		{
+			Name:            Native,
+			TransportFields: []string{"sent_at"},
+			sentAt:          "sent_at",
+			read:            readNative,
+		},
+		{
+			Name:            Segment,
+			TransportFields: []string{"sentAt", "receivedAt", "writeKey", "_metadata"},
+			sentAt:          "sentAt",
+			read:            readSegment,
+		},
+	}
+}
+
+// ByName returns the protocol of that name.
+func ByName(name string) (Protocol, bool) {
+	for _, p := range All() {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return Protocol{}, false
+}
+
+// Limits bound a request's events. A zero field takes its default.
+type Limits struct {
+	JSON       strictjson.Limits
+	Events     int // events of one request, default 10,000
+	EventBytes int // bytes of one event as written, default 1 MiB
+}
+
+func (l Limits) orDefault() Limits {
+	if l.Events == 0 {
+		l.Events = 10_000
+	}
+	if l.EventBytes == 0 {
+		l.EventBytes = 1 << 20
+	}
+	return l
+}
+
+// Codes of refusals that are not about JSON itself; those are strictjson's.
+const (
+	CodeTooLarge      = "too_large"
+	CodeTooManyEvents = "too_many_events"
+	CodeBadType       = "bad_type"
+	CodeMissingType   = "missing_type"
+	CodeBadName       = "bad_name"
+	CodeMissingName   = "missing_name"
+	CodeNameTooLong   = "name_too_long"
+	CodeBadID         = "bad_id"
+	CodeIDTooLong     = "id_too_long"
+	CodeBadShared     = "bad_shared"
+)
+
+func refusal(code, reason string) event.Refusal {
+	return event.Refusal{Code: code, Reason: reason}
+}
