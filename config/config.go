@@ -74,9 +74,10 @@ const (
 
 // Limits bound what the front door takes.
 type Limits struct {
-	// Body is the most bytes one request may carry as sent.
-	Body Size `yaml:"body"`
-	// Expanded is the most bytes one request may have after decompression.
+	// Compressed is the most bytes a compressed request may have as sent.
+	Compressed Size `yaml:"compressed"`
+	// Expanded is the most bytes a request may have after decompression, or
+	// when it never was compressed.
 	Expanded Size `yaml:"expanded"`
 	// Event is the most bytes one event may have.
 	Event Size `yaml:"event"`
@@ -96,7 +97,8 @@ type Journal struct {
 	Segment Size `yaml:"segment"`
 	// Grace is how long a segment is kept after all of it was loaded.
 	Grace time.Duration `yaml:"grace"`
-	// Reserve is the disk space that must stay free for events to be accepted.
+	// Reserve is the disk space that is left to the rest of the system: with
+	// less than that free, no events are accepted.
 	Reserve Size `yaml:"reserve"`
 	// Queue is the most bytes that wait for one fsync.
 	Queue Size `yaml:"queue"`
@@ -139,7 +141,7 @@ func Default() Config {
 		Listen: "127.0.0.1:8080",
 		Data:   ".reedbed",
 		Limits: Limits{
-			Body:        5 * MiB,
+			Compressed:  5 * MiB,
 			Expanded:    20 * MiB,
 			Event:       1 * MiB,
 			BatchEvents: 10_000,
@@ -148,9 +150,9 @@ func Default() Config {
 		},
 		Journal: Journal{
 			Segment: 64 * MiB,
-			Grace:   24 * time.Hour,
-			Reserve: 256 * MiB,
-			Queue:   32 * MiB,
+			Grace:   10 * time.Minute,
+			Reserve: 64 * MiB,
+			Queue:   64 * MiB,
 		},
 		Load:   Loading{Cycle: time.Second, Batch: 64 * MiB},
 		Stages: Stages{Workers: 2, Memory: 512 * MiB, Deadline: 10 * time.Minute},

@@ -61,7 +61,7 @@ token: letmein
 trusted_proxies: [10.0.0.0/8, "::1/128"]
 sources:
 - {name: web, keys: [k1, k2], origins: ["https://example.org", "*"], ip: drop, rate: 5, burst: 9, owner: web team}
-limits: {body: 1MiB, expanded: 2MiB, event: 64KiB, batch_events: 7, inflight: 8MiB, max_lateness: 1y}
+limits: {compressed: 1MiB, expanded: 2MiB, event: 64KiB, batch_events: 7, inflight: 8MiB, max_lateness: 1y}
 journal: {segment: 16MiB, grace: 1h30m, reserve: 1GB, queue: 4MiB}
 load: {cycle: 250ms, batch: 8MiB}
 stages: {workers: 3, memory: 1GiB, deadline: 5m}
@@ -78,7 +78,7 @@ query: {workers: 1, memory: 128MiB, deadline: 5s, rows: 10, bytes: 1KiB}
 			IP: config.IPDrop, Rate: 5, Burst: 9, Owner: "web team",
 		}},
 		Limits: config.Limits{
-			Body: config.MiB, Expanded: 2 * config.MiB, Event: 64 * config.KiB, BatchEvents: 7,
+			Compressed: config.MiB, Expanded: 2 * config.MiB, Event: 64 * config.KiB, BatchEvents: 7,
 			Inflight: 8 * config.MiB, MaxLateness: 365 * 24 * time.Hour,
 		},
 		Journal: config.Journal{Segment: 16 * config.MiB, Grace: 90 * time.Minute, Reserve: 1e9, Queue: 4 * config.MiB},
@@ -108,7 +108,7 @@ func TestFlagWinsOverEnvironmentWinsOverFile(t *testing.T) {
 }
 
 func TestOverrideHealsTheFile(t *testing.T) {
-	_, err := config.Load(write(t, "name: radio\nlimits: {body: lots}\n"), []string{"REEDBED_LIMITS_BODY=1MiB"}, nil)
+	_, err := config.Load(write(t, "name: radio\nlimits: {compressed: lots}\n"), []string{"REEDBED_LIMITS_COMPRESSED=1MiB"}, nil)
 	if err != nil {
 		t.Error(err)
 	}
@@ -226,7 +226,7 @@ func TestLoadWithoutProject(t *testing.T) {
 func FuzzLoad(f *testing.F) {
 	f.Add("name: a\nsources: [{name: b, keys: [c]}]\n")
 	f.Add("name: &x a\nlisten: *x\n<<: {}\n? [a]\n: b\n")
-	f.Add("limits: {body: 1e400B, max_lateness: 999999999999y}\n")
+	f.Add("limits: {compressed: 1e400B, max_lateness: 999999999999y}\n")
 	f.Add("!!binary name: !foo |\n  x\n")
 	f.Fuzz(func(t *testing.T, yaml string) {
 		p, err := config.Load(write(t, yaml), nil, nil)

@@ -119,14 +119,15 @@ func (v *validator) origin(path, origin string) {
 }
 
 func (v *validator) limits(l Limits) {
-	v.size("limits.body", l.Body, KiB)
+	v.size("limits.compressed", l.Compressed, KiB)
 	v.size("limits.expanded", l.Expanded, KiB)
 	v.size("limits.event", l.Event, KiB)
 	v.check(l.Event <= l.Expanded, "limits.event", l.Event, "is more than limits.expanded",
 		"an event cannot be larger than its request: at most "+l.Expanded.String())
 	v.count("limits.batch_events", l.BatchEvents)
-	v.check(l.Inflight >= max(l.Body, l.Expanded), "limits.inflight", l.Inflight, "is less than one request",
-		"use at least "+max(l.Body, l.Expanded).String())
+	largest := l.Compressed + l.Expanded // both are held while one becomes the other
+	v.check(l.Inflight >= largest, "limits.inflight", l.Inflight, "is less than one request",
+		"use at least "+largest.String())
 	v.atLeast("limits.max_lateness", l.MaxLateness, time.Hour)
 }
 

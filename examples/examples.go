@@ -7,5 +7,5 @@ import "embed"
 // FS has one folder per example project. What a run leaves behind
 // (dot folders) is not in it.
 //
-//go:embed *
+//go:embed plays web
 var FS embed.FS
