@@ -67,13 +67,16 @@ func (f *File) Close() error {
 	return unix.Munmap(f.data)
 }
 
+// residentBytes is how much of a file a pass over all of it keeps resident.
+const residentBytes = 8 << 20
+
 // Forget gives the pages that were read back to the system, so that a search
 // over a long history does not stay in this process's resident memory.
 func (f *File) Forget() {
 	if f.mapped && f.touched {
+		f.touched = false
 		_ = unix.Madvise(f.data, unix.MADV_DONTNEED)
 	}
-	f.touched = false
 }
 
 // Entries is the number of keys.
@@ -142,6 +145,7 @@ func (f *File) Search(keys []Key, known []Match) (err error) {
 		route := keys[start].Route
 		end := start + sort.Search(len(keys)-start, func(i int) bool { return keys[start+i].Route > route })
 		if at, ok := f.find(route); ok {
+			f.touched = true
 			if err := f.verify(at); err != nil {
 				return err
 			}
@@ -169,14 +173,21 @@ func (f *File) bytesOf(s section) []byte {
 }
 
 // verify checks a section's CRC once per opening: a flipped bit would let a
-// copy of an event in, so it must not pass in silence.
+// copy of an event in, so it must not pass in silence. Pages are given back on
+// the way, so that a large section does not pass through resident memory.
 func (f *File) verify(at int) error {
-	f.touched = true
 	if f.verified[at] {
 		return nil
 	}
 	s := f.sections[at]
-	if crc32.Checksum(f.bytesOf(s), castagno) != s.crc {
+	crc := uint32(0)
+	for part := range slices.Chunk(f.bytesOf(s), residentBytes) {
+		crc = crc32.Update(crc, castagno, part)
+		if f.touched = true; len(part) == residentBytes {
+			f.Forget()
+		}
+	}
+	if crc != s.crc {
 		return fmt.Errorf("%w: the entries of route %d do not match their checksum", ErrCorrupt, s.route)
 	}
 	f.verified[at] = true

@@ -77,6 +77,10 @@ func (c *cursor) next() (bool, error) {
 		}
 		c.rest = c.f.bytesOf(c.f.sections[c.section])
 	}
+	if len(c.rest)%residentBytes < entrySize {
+		c.f.touched = true
+		c.f.Forget()
+	}
 	c.key = readEntry(c.rest, c.f.sections[c.section].route)
 	c.rest = c.rest[entrySize:]
 	return true, nil

@@ -98,3 +98,8 @@ func readEntry(b []byte, route uint64) Key {
 		Payload: binary.BigEndian.Uint64(b[16:]),
 	}
 }
+
+// IDFrom reads an id from the bytes of a hash.
+func IDFrom(h [16]byte) ID {
+	return ID{binary.BigEndian.Uint64(h[:8]), binary.BigEndian.Uint64(h[8:])}
+}

@@ -1,0 +1,44 @@
+package load
+
+// arena keeps copies of byte slices together until it is reset, and then uses
+// the same memory again: the journal's own bytes are gone at the next record.
+type arena struct {
+	blocks [][]byte // each of arenaBlock bytes
+	used   int      // blocks in use; the last of them is being filled
+	free   []byte
+}
+
+const arenaBlock = 4 << 20
+
+// keep returns a copy that lives until reset.
+func (a *arena) keep(p []byte) []byte {
+	if len(p) > arenaBlock/4 {
+		return append([]byte(nil), p...)
+	}
+	if len(p) > len(a.free) {
+		a.next()
+	}
+	n := copy(a.free, p)
+	out := a.free[:n:n]
+	a.free = a.free[n:]
+	return out
+}
+
+func (a *arena) next() {
+	if a.used == len(a.blocks) {
+		a.blocks = append(a.blocks, make([]byte, arenaBlock))
+	}
+	a.free = a.blocks[a.used]
+	a.used++
+}
+
+// reset gives the memory back for the next keep. A quarter of the blocks that
+// the last use did not need is let go, so that one large backlog does not hold
+// its memory for ever.
+func (a *arena) reset() {
+	spare := len(a.blocks) - a.used
+	keep := a.used + spare - (spare+3)/4
+	clear(a.blocks[keep:])
+	a.blocks = a.blocks[:keep]
+	a.used, a.free = 0, nil
+}
