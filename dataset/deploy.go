@@ -47,9 +47,10 @@ type Build struct {
 
 // NewContent is what a stage run produced.
 type NewContent struct {
-	// Append adds the segments to version Base instead of replacing all.
+	// Append adds the segments to the content of Base, which must still be what
+	// is promoted, instead of replacing all.
 	Append   bool
-	Base     int64
+	Base     Promoted
 	Segment  *NewSegment // nil: no rows
 	Rejected *NewSegment // nil: no rows refused
 }

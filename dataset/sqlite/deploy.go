@@ -13,11 +13,12 @@ import (
 
 // Deploy puts a set of stages to work in one transaction: what is new or
 // computes something else than before gets a definition revision and all its
-// partitions become dirty; stages that are no longer in the set are retired.
-// Stages must come upstream first. It returns the names that changed.
-func (c *Catalog) Deploy(ctx context.Context, stages []dataset.Deployment) (changed []string, err error) {
+// partitions become dirty. Stages named in paused stay readable and are not
+// computed; those neither deployed nor paused are retired. Stages must come
+// upstream first. It returns the names that changed.
+func (c *Catalog) Deploy(ctx context.Context, stages []dataset.Deployment, paused []string) (changed []string, err error) {
 	err = c.update(ctx, func(t *tx) error {
-		if err := t.retireOthers(stages); err != nil {
+		if err := t.setAside(stages, paused); err != nil {
 			return err
 		}
 		for _, s := range stages {
@@ -34,26 +35,40 @@ func (c *Catalog) Deploy(ctx context.Context, stages []dataset.Deployment) (chan
 	return changed, err
 }
 
-func (t *tx) retireOthers(stages []dataset.Deployment) error {
-	keep := []string{}
+// setAside retires and pauses what is not deployed, and drops its work.
+func (t *tx) setAside(stages []dataset.Deployment, paused []string) error {
+	var running []string
 	for _, s := range stages {
-		keep = append(keep, s.Spec.Name)
-		if s.Rejected != nil {
-			keep = append(keep, s.Rejected.Name)
-		}
+		running = append(running, s.Spec.Name, s.Spec.Name+"_rejected")
 	}
-	list, err := json.Marshal(keep)
+	for _, name := range paused {
+		paused = append(paused, name+"_rejected")
+	}
+	run, err := json.Marshal(running)
 	if err != nil {
 		return err
 	}
-	const gone = `kind IN ('stage', 'rejected') AND retired_at IS NULL AND name NOT IN (SELECT value FROM json_each(?))`
-	if err := t.exec(`DELETE FROM dirty WHERE dataset_id IN (SELECT id FROM datasets WHERE `+gone+`)`, string(list)); err != nil {
+	pause, err := json.Marshal(paused)
+	if err != nil {
 		return err
 	}
-	return t.exec(`UPDATE datasets SET retired_at = ? WHERE `+gone, t.now, string(list))
+	const set = `kind IN ('stage', 'rejected') AND retired_at IS NULL AND name NOT IN (SELECT value FROM json_each(?))`
+	if err := t.exec(`DELETE FROM dirty WHERE dataset_id IN (SELECT id FROM datasets WHERE `+set+`)`, string(run)); err != nil {
+		return err
+	}
+	if err := t.exec(`UPDATE datasets SET paused = 1 WHERE `+set, string(run)); err != nil {
+		return err
+	}
+	return t.exec(`UPDATE datasets SET retired_at = ? WHERE paused = 1 AND name NOT IN (SELECT value FROM json_each(?))`, t.now, string(pause))
 }
 
 func (t *tx) deploy(s dataset.Deployment) (isNew bool, err error) {
+	// A stage that was set aside missed what happened meanwhile.
+	var wasAside bool
+	err = t.QueryRowContext(t.ctx, "SELECT paused = 1 OR retired_at IS NOT NULL FROM datasets WHERE name = ?", s.Spec.Name).Scan(&wasAside)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return false, err
+	}
 	d, err := t.ensureDataset(s.Spec, s.Allowance)
 	if err != nil {
 		return false, err
@@ -74,7 +89,7 @@ func (t *tx) deploy(s dataset.Deployment) (isNew bool, err error) {
 			return false, err
 		}
 	}
-	err = t.exec("UPDATE datasets SET definition = ?, interval = ?, row_wise = ?, depth = ? WHERE id = ?",
+	err = t.exec("UPDATE datasets SET definition = ?, interval = ?, row_wise = ?, depth = ?, paused = 0 WHERE id = ?",
 		d.Definition, s.Interval.Microseconds(), s.RowWise, s.Depth, d.ID)
 	if err != nil {
 		return false, err
@@ -82,10 +97,10 @@ func (t *tx) deploy(s dataset.Deployment) (isNew bool, err error) {
 	if err := t.connect(d, s.Edges); err != nil {
 		return false, err
 	}
-	if !isNew {
+	if !isNew && !wasAside {
 		return false, nil
 	}
-	return true, t.dirtyAll(d, s)
+	return isNew, t.dirtyAll(d, s)
 }
 
 func (t *tx) define(d Dataset, s dataset.Deployment) (int64, error) {
@@ -138,4 +153,26 @@ func (t *tx) dirtyAll(d Dataset, s dataset.Deployment) error {
 		}
 	}
 	return nil
+}
+
+// DeployedText is the file of a stage as it was last deployed.
+type DeployedText struct {
+	Header string
+	SQL    string
+}
+
+// DeployedTexts returns the last deployed text of every stage that is not retired.
+func (c *Catalog) DeployedTexts(ctx context.Context) (map[string]DeployedText, error) {
+	out := map[string]DeployedText{}
+	err := c.view(ctx, func(t *tx) error {
+		return t.each(`SELECT d.name, f.header, f.sql FROM datasets d JOIN definitions f ON f.id = d.definition WHERE d.retired_at IS NULL`, nil,
+			func(scan func(...any) error) error {
+				var name string
+				var text DeployedText
+				err := scan(&name, &text.Header, &text.SQL)
+				out[name] = text
+				return err
+			})
+	})
+	return out, err
 }

@@ -16,7 +16,7 @@ func (t *tx) readersOf(inputID int64) ([]edge, error) {
 	var out []edge
 	err := t.each(`SELECT `+datasetColumns+`, window, lo, hi FROM (
 		SELECT d.*, e.kind AS window, e.lo, e.hi FROM edges e JOIN datasets d ON d.id = e.dataset_id
-		WHERE e.input_id = ? AND d.retired_at IS NULL)`, []any{inputID},
+		WHERE e.input_id = ? AND d.retired_at IS NULL AND d.paused = 0)`, []any{inputID},
 		func(scan func(...any) error) error {
 			var e edge
 			var lo, hi int64

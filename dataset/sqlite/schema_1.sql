@@ -16,6 +16,7 @@ CREATE TABLE datasets (
   interval    INTEGER NOT NULL DEFAULT 0, -- least time between two runs on one partition
   row_wise    INTEGER NOT NULL DEFAULT 0,
   depth       INTEGER NOT NULL DEFAULT 0, -- longest path from a built-in dataset
+  paused      INTEGER NOT NULL DEFAULT 0, -- the project's file is broken: readable, not computed
   retired_at  INTEGER
 );
 

@@ -203,13 +203,18 @@ func (t *tx) readsOf(partitionID int64) ([]dataset.Promoted, error) {
 	return out, err
 }
 
-// Definition returns the deployed definition of a stage.
-func (c *Catalog) Definition(ctx context.Context, stage string) (id int64, identity []byte, err error) {
+// DefinitionByID returns a definition's dataset and code identity; a zero id
+// gives neither.
+func (c *Catalog) DefinitionByID(ctx context.Context, id int64) (stage string, identity []byte, err error) {
 	err = c.view(ctx, func(t *tx) error {
-		return t.QueryRowContext(ctx, `SELECT f.id, f.code_identity FROM datasets d JOIN definitions f ON f.id = d.definition WHERE d.name = ?`, stage).
-			Scan(&id, &identity)
+		err := t.QueryRowContext(ctx, `SELECT d.name, f.code_identity FROM definitions f JOIN datasets d ON d.id = f.dataset_id WHERE f.id = ?`, id).
+			Scan(&stage, &identity)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		return err
 	})
-	return id, identity, err
+	return stage, identity, err
 }
 
 // CommitBuild makes the outcome of a task visible and marks what reads it, or
@@ -281,10 +286,11 @@ func (t *tx) addContent(p *partition, old dataset.Promoted, b dataset.Build) (da
 	}
 	v := version{origin: "build", traceKey: b.TraceKey, definition: id, gitRev: b.GitRevision, cpu: b.CPU.Microseconds(), wall: b.Wall.Microseconds()}
 	if b.Content.Append {
-		if old.Version != b.Content.Base {
-			return old, fmt.Errorf("built on version %d but %d is promoted", b.Content.Base, old.Version)
+		// A compaction in between changes the version and not the content.
+		if base := b.Content.Base; old.Rows != base.Rows || old.Hash != base.Hash {
+			return old, fmt.Errorf("built on version %d but version %d with other content is promoted", base.Version, old.Version)
 		}
-		v.origin, v.base = "append", &b.Content.Base
+		v.origin, v.base = "append", &old.Version
 	}
 	if b.Content.Segment != nil {
 		v.add = []dataset.NewSegment{*b.Content.Segment}

@@ -1,0 +1,254 @@
+// Package converge keeps every stage's output in step with what it is computed
+// from: it finds the partitions whose trace key may have moved, computes them in
+// dependency order, live work before history, and promotes the result.
+//
+// It knows stages, partitions and versions. It never reads an event, never
+// serves a page, and never decides what a stage means.
+package converge
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/reedbed/reedbed/dataset"
+	"github.com/reedbed/reedbed/dataset/sqlite"
+	"github.com/reedbed/reedbed/engine"
+	"github.com/reedbed/reedbed/stage"
+	"github.com/reedbed/reedbed/store"
+)
+
+// Engine runs SQL for stages. Implementations are safe for concurrent use.
+type Engine interface {
+	// Parse gives the syntax tree of one SELECT, without running or binding it.
+	Parse(ctx context.Context, sql string) (engine.Parsed, error)
+	// Describe binds one SELECT against empty tables and gives its columns.
+	Describe(ctx context.Context, sql string, tables []engine.Table) ([]dataset.Column, error)
+	// Build computes one output; its files belong to the caller.
+	Build(ctx context.Context, job engine.BuildJob) (engine.BuildResult, error)
+}
+
+// Options of a Converger. All but Registry and GitRevision must be set.
+type Options struct {
+	Catalog   *sqlite.Catalog
+	Engine    Engine
+	Store     *store.Store
+	Semantics stage.Semantics
+	// HashScheme names how the engine hashes content.
+	HashScheme string
+	Workers    int // stage runs at a time
+	// Watermark is the received time up to which everything is loaded; it closes
+	// partitions and never decides whether a row counts.
+	Watermark   func(context.Context) (time.Time, error)
+	GitRevision string
+	Limits      engine.Limits
+	Log         *slog.Logger
+	Registry    prometheus.Registerer
+}
+
+// Converger runs the deployed stages.
+type Converger struct {
+	o       Options
+	metrics *metrics
+	wake    chan struct{} // one slot: something may have become due
+
+	mu       sync.Mutex
+	stages   map[string]*deployed // replaced whole by Deploy
+	running  map[place]dataset.Task
+	settling int           // callers of Settle
+	idle     chan struct{} // closed and replaced whenever the loop finds nothing to do
+}
+
+type place struct {
+	dataset   string
+	partition dataset.Partition
+}
+
+// deployed is a stage as it runs.
+type deployed struct {
+	stage    *stage.Stage
+	identity []byte
+	inputs   []input
+	driver   string // the input a row-wise stage follows, "" for other stages
+}
+
+type input struct {
+	name    string
+	window  dataset.Window
+	columns []dataset.Column
+}
+
+// New returns a Converger with nothing deployed.
+func New(o Options) *Converger {
+	if o.Workers < 1 {
+		o.Workers = 1
+	}
+	return &Converger{
+		o: o, metrics: newMetrics(o.Registry), wake: make(chan struct{}, 1),
+		stages: map[string]*deployed{}, running: map[place]dataset.Task{}, idle: make(chan struct{}),
+	}
+}
+
+// Wake tells the loop that something may have become due.
+func (c *Converger) Wake() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Running counts the stage runs under way by dataset.
+func (c *Converger) Running() map[string]int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := map[string]int64{}
+	for p := range c.running {
+		out[p.dataset]++
+	}
+	return out
+}
+
+// Stages lists the names of the deployed stages.
+func (c *Converger) Stages() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []string
+	for name := range c.stages {
+		out = append(out, name)
+	}
+	return out
+}
+
+// Run schedules until ctx ends, then waits for the runs under way.
+func (c *Converger) Run(ctx context.Context) error {
+	var runs sync.WaitGroup
+	defer runs.Wait()
+	for ctx.Err() == nil {
+		started, err := c.schedule(ctx, &runs)
+		if err != nil && ctx.Err() == nil {
+			return fmt.Errorf("converge: %w", err)
+		}
+		if !started {
+			c.rest(ctx)
+		}
+	}
+	return nil
+}
+
+// rest waits until something may be due: a wake-up, the earliest postponed
+// entry, or a second, after which partitions may have closed.
+func (c *Converger) rest(ctx context.Context) {
+	wait := time.Second
+	if at, ok, err := c.o.Catalog.NextDue(ctx); err == nil && ok {
+		wait = min(wait, max(time.Until(at), 10*time.Millisecond))
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-c.wake:
+	case <-timer.C:
+	}
+}
+
+// schedule starts what can start and reports whether it started anything.
+func (c *Converger) schedule(ctx context.Context, runs *sync.WaitGroup) (bool, error) {
+	mark, err := c.o.Watermark(ctx)
+	if err != nil {
+		return false, err
+	}
+	if _, err := c.o.Catalog.ClosePartitions(ctx, mark); err != nil {
+		return false, err
+	}
+	c.mu.Lock()
+	all, busy := c.settling > 0, len(c.running)
+	c.mu.Unlock()
+	if busy >= c.o.Workers {
+		return false, nil
+	}
+	due, err := c.o.Catalog.Due(ctx, 16*c.o.Workers, all)
+	if err != nil {
+		return false, err
+	}
+	tasks := c.choose(due)
+	for _, k := range tasks {
+		runs.Go(func() { c.perform(ctx, k) })
+	}
+	if len(tasks) == 0 {
+		return false, c.noteIdle(ctx)
+	}
+	return true, nil
+}
+
+// choose takes as many due tasks as there are free workers, and none that reads
+// what another due or running task is about to change.
+func (c *Converger) choose(due []dataset.Task) []dataset.Task {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []dataset.Task
+	for _, k := range due {
+		if len(c.running) >= c.o.Workers {
+			break
+		}
+		here := place{k.Dataset, k.Partition}
+		if _, runs := c.running[here]; runs || c.stages[k.Dataset] == nil || c.blocked(k, due) {
+			continue
+		}
+		c.running[here] = k
+		out = append(out, k)
+	}
+	return out
+}
+
+// blocked reports whether an input of k is itself about to change.
+func (c *Converger) blocked(k dataset.Task, due []dataset.Task) bool {
+	for running := range c.running {
+		if c.reads(k, running) {
+			return true
+		}
+	}
+	for _, other := range due {
+		if c.reads(k, place{other.Dataset, other.Partition}) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Converger) reads(k dataset.Task, p place) bool {
+	s := c.stages[k.Dataset]
+	for _, in := range s.inputs {
+		if in.name != p.dataset && in.name != p.dataset+"_rejected" {
+			continue
+		}
+		if in.window.Kind != dataset.Span || k.Partition == dataset.Whole || p.partition == dataset.Whole {
+			return true
+		}
+		if in.window.Reads(k.Partition).Overlaps(p.partition.Interval()) {
+			return true
+		}
+	}
+	return false
+}
+
+// perform runs one task and leaves its outcome in the catalog.
+func (c *Converger) perform(ctx context.Context, k dataset.Task) {
+	defer c.finished(k)
+	start := time.Now()
+	outcome, err := c.run(ctx, k)
+	c.metrics.observe(k.Dataset, outcome, err, time.Since(start))
+	if err != nil && ctx.Err() == nil {
+		c.o.Log.Warn("stage run failed", "dataset", k.Dataset, "partition", string(k.Partition), "attempt", k.Attempts+1, "err", err)
+	}
+}
+
+func (c *Converger) finished(k dataset.Task) {
+	c.mu.Lock()
+	delete(c.running, place{k.Dataset, k.Partition})
+	c.mu.Unlock()
+	c.Wake()
+}

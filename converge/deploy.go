@@ -1,0 +1,369 @@
+package converge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/reedbed/reedbed/dataset"
+	"github.com/reedbed/reedbed/dataset/sqlite"
+	"github.com/reedbed/reedbed/engine"
+	"github.com/reedbed/reedbed/stage"
+)
+
+// Project is where a project's definitions are.
+type Project struct {
+	Stages fs.FS // the stages folder
+	Data   fs.FS // the data folder: small side inputs
+	// DataDir is the absolute path of Data, for the engine to read.
+	DataDir string
+}
+
+// Deploy brings what runs in line with the project's files. A file with
+// problems does not stop the others: the stage as it was deployed before goes
+// on running where it can, otherwise it and what depends on it pause. The
+// problems say which and why.
+func (c *Converger) Deploy(ctx context.Context, p Project) ([]stage.Problem, error) {
+	d := deployment{c: c, columns: map[string][]dataset.Column{}}
+	known, err := d.known(ctx, p)
+	if err != nil {
+		return d.problems, err
+	}
+	set, err := d.read(ctx, p.Stages, known)
+	if err != nil {
+		return d.problems, err
+	}
+	if _, err := c.o.Catalog.Deploy(ctx, d.deployments(set), d.paused); err != nil {
+		return d.problems, fmt.Errorf("deploy: %w", err)
+	}
+	c.mu.Lock()
+	c.stages = set
+	c.mu.Unlock()
+	c.Wake()
+	return d.problems, nil
+}
+
+// Lint checks a project's stages as Deploy would, without a catalog behind it
+// and without changing anything.
+func Lint(ctx context.Context, e Engine, sem stage.Semantics, builtins []dataset.Spec, p Project) ([]stage.Problem, error) {
+	d := deployment{c: &Converger{o: Options{Engine: e, Semantics: sem}}, columns: map[string][]dataset.Column{}}
+	known := stage.Known{}
+	for _, spec := range builtins {
+		known[spec.Name], d.columns[spec.Name] = spec.Grain, spec.Columns
+	}
+	for _, name := range d.sideFiles(p.Data) {
+		res, err := e.Describe(ctx, "SELECT * FROM "+name, []engine.Table{sideTable(p, name)})
+		if err != nil {
+			d.problem("data/"+name+".csv", 0, err.Error(), "correct the file")
+			continue
+		}
+		known[name], d.columns[name] = dataset.None, res
+	}
+	files, problems := stage.ReadFolder(p.Stages, "stages")
+	d.problems = append(d.problems, problems...)
+	sorted, problems := stage.Order(files, known)
+	d.problems = append(d.problems, problems...)
+	for _, s := range sorted {
+		_, found, err := d.bind(ctx, s)
+		if err != nil {
+			return d.problems, err
+		}
+		d.problems = append(d.problems, found...)
+	}
+	return d.problems, nil
+}
+
+// deployment is one Deploy at work.
+type deployment struct {
+	c        *Converger
+	columns  map[string][]dataset.Column // of every dataset that can be read
+	depths   map[string]int
+	problems []stage.Problem
+	paused   []string
+	bound    []bound // upstream first
+}
+
+// bound is a stage whose SQL parses, reads what its header says and binds.
+type bound struct {
+	stage      *stage.Stage
+	identity   []byte
+	columns    []dataset.Column
+	rowWise    string
+	hasRejects bool
+}
+
+func (d *deployment) problem(file string, line int, what, fix string) {
+	d.problems = append(d.problems, stage.Problem{File: file, Line: line, What: what, Fix: fix})
+}
+
+// known gathers the datasets stages can read that are not stages, and brings
+// the side inputs up to date.
+func (d *deployment) known(ctx context.Context, p Project) (stage.Known, error) {
+	for _, name := range d.sideFiles(p.Data) {
+		if err := d.c.loadSide(ctx, p, name); err != nil {
+			if ctx.Err() != nil {
+				return nil, err
+			}
+			d.problem("data/"+name+".csv", 0, err.Error(), "correct the file; the version loaded before stays")
+		}
+	}
+	on, err := d.c.o.Catalog.Datasets(ctx)
+	if err != nil {
+		return nil, err
+	}
+	known := stage.Known{}
+	for _, x := range on {
+		if x.Spec.Kind == dataset.Builtin || x.Spec.Kind == dataset.Side {
+			known[x.Spec.Name], d.columns[x.Spec.Name] = x.Spec.Grain, x.Spec.Columns
+		}
+	}
+	return known, nil
+}
+
+func (d *deployment) sideFiles(data fs.FS) []string {
+	if data == nil {
+		return nil
+	}
+	files, err := fs.Glob(data, "*.csv")
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, f := range files {
+		name := strings.TrimSuffix(f, ".csv")
+		if !stage.ValidName(name) {
+			d.problem(path.Join("data", f), 0, fmt.Sprintf("%q is not a dataset name", name), "name the file with a-z, 0-9 and _, beginning with a letter")
+			continue
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+func sideTable(p Project, name string) engine.Table {
+	return engine.Table{Name: name, Files: []string{filepath.Join(p.DataDir, name+".csv")}, Format: "csv"}
+}
+
+// loadSide turns a side file into a version of a dataset of its name; equal
+// content changes nothing.
+func (c *Converger) loadSide(ctx context.Context, p Project, name string) error {
+	res, err := c.o.Engine.Build(ctx, engine.BuildJob{SQL: "SELECT * FROM " + name, Tables: []engine.Table{sideTable(p, name)}, Limits: c.o.Limits})
+	if err != nil {
+		return err
+	}
+	object, err := c.o.Store.Adopt(res.Output.Path, "parquet")
+	if err != nil {
+		return err
+	}
+	spec := dataset.Spec{Name: name, Kind: dataset.Side, Grain: dataset.None, Columns: res.Output.Columns, HashScheme: c.o.HashScheme}
+	_, err = c.o.Catalog.CommitSide(ctx, spec, "data/"+name+".csv", dataset.NewSegment{
+		Dataset: name, Partition: dataset.Whole, Object: object.ID, Rows: res.Output.Rows, Bytes: object.Bytes, Hash: res.Output.Hash,
+	})
+	return err
+}
+
+// read parses the stage files and binds each against its inputs.
+func (d *deployment) read(ctx context.Context, folder fs.FS, known stage.Known) (map[string]*deployed, error) {
+	texts, err := d.c.o.Catalog.DeployedTexts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	files, problems := stage.ReadFolder(folder, "stages")
+	d.problems = append(d.problems, problems...)
+	files = append(files, d.fallBack(files, problems, func(name string) (string, bool) {
+		t, ok := texts[name]
+		return "/* @stage" + t.Header + "*/\n" + t.SQL, ok
+	})...)
+	sorted, problems := stage.Order(files, known)
+	d.problems = append(d.problems, problems...)
+	d.depths = stage.Depths(sorted)
+	set := map[string]*deployed{}
+	for _, s := range sorted {
+		x, err := d.bindOrKeep(ctx, s, texts)
+		if err != nil {
+			return nil, err
+		}
+		if x != nil {
+			set[s.Name] = x
+		}
+	}
+	for _, s := range files {
+		if set[s.Name] == nil {
+			d.paused = append(d.paused, s.Name)
+		}
+	}
+	return set, nil
+}
+
+// fallBack returns the deployed text of files that no longer parse.
+func (d *deployment) fallBack(files []*stage.Stage, problems []stage.Problem, deployedText func(string) (string, bool)) []*stage.Stage {
+	var out []*stage.Stage
+	for _, p := range problems {
+		name := strings.TrimSuffix(path.Base(p.File), ".sql")
+		has := func(s *stage.Stage) bool { return s.Name == name }
+		if slices.ContainsFunc(files, has) || slices.ContainsFunc(out, has) {
+			continue
+		}
+		if text, ok := deployedText(name); ok {
+			if s, _ := stage.Parse(name, p.File, text); s != nil {
+				out = append(out, s)
+			}
+		}
+	}
+	return out
+}
+
+// bindOrKeep binds a stage; if its file is wrong, the text deployed before.
+func (d *deployment) bindOrKeep(ctx context.Context, s *stage.Stage, texts map[string]sqlite.DeployedText) (*deployed, error) {
+	b, problems, err := d.bind(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	d.problems = append(d.problems, problems...)
+	if b == nil {
+		t, ok := texts[s.Name]
+		if !ok {
+			return nil, nil //nolint:nilnil // a stage that cannot run is no error of ours
+		}
+		old, _ := stage.Parse(s.Name, s.File, "/* @stage"+t.Header+"*/\n"+t.SQL)
+		if old == nil || old.SQL == s.SQL {
+			return nil, nil //nolint:nilnil // as above
+		}
+		if b, _, err = d.bind(ctx, old); b == nil || err != nil {
+			return nil, err
+		}
+	}
+	d.bound = append(d.bound, *b)
+	x := &deployed{stage: b.stage, identity: b.identity, driver: b.rowWise}
+	for _, name := range b.stage.InputNames() {
+		x.inputs = append(x.inputs, input{name: name, window: b.stage.Window(name), columns: d.columns[name]})
+	}
+	return x, nil
+}
+
+// bind checks a stage's SQL with the engine. Problems are the author's; an
+// error is ours (no worker, no time).
+func (d *deployment) bind(ctx context.Context, s *stage.Stage) (*bound, []stage.Problem, error) {
+	parsed, err := d.c.o.Engine.Parse(ctx, s.SQL)
+	if err != nil {
+		return sqlProblem(s, s.SQLLine, "", err)
+	}
+	a, err := stage.Analyse(parsed.AST)
+	if err != nil {
+		return sqlProblem(s, s.SQLLine, "", err)
+	}
+	if problems := s.CheckTables(a); len(problems) > 0 {
+		return nil, problems, nil
+	}
+	var tables []engine.Table
+	for _, name := range s.InputNames() {
+		cols, ok := d.columns[name]
+		if !ok {
+			return nil, []stage.Problem{{File: s.File, What: "input " + name + " cannot run", Fix: "mend that stage first"}}, nil
+		}
+		tables = append(tables, engine.Table{Name: name, Columns: cols})
+	}
+	columns, err := d.c.o.Engine.Describe(ctx, s.SQL, tables)
+	if err != nil {
+		return sqlProblem(s, s.SQLLine, "", err)
+	}
+	rejectsAST, err := d.bindRejects(ctx, s, tables)
+	if err != nil {
+		return sqlProblem(s, 0, "rejects: ", err)
+	}
+	d.columns[s.Name] = columns
+	b := &bound{stage: s, columns: columns, rowWise: driverOf(s, a), hasRejects: rejectsAST != ""}
+	if b.hasRejects {
+		d.columns[s.Name+"_rejected"] = rejectedColumns(columns)
+	}
+	b.identity = s.CodeIdentity(a, parsed.AST, rejectsAST, columns, d.c.o.Semantics)
+	return b, nil, nil
+}
+
+func (d *deployment) bindRejects(ctx context.Context, s *stage.Stage, tables []engine.Table) (string, error) {
+	if s.Header.Rejects == "" {
+		return "", nil
+	}
+	if _, err := d.c.o.Engine.Describe(ctx, "SELECT ("+s.Header.Rejects+") FROM ("+s.SQL+"\n)", tables); err != nil {
+		return "", err
+	}
+	parsed, err := d.c.o.Engine.Parse(ctx, "SELECT "+s.Header.Rejects)
+	return parsed.AST, err
+}
+
+// sqlProblem words an engine error as a problem of the file, or passes it on
+// when the SQL is not to blame.
+func sqlProblem(s *stage.Stage, line int, prefix string, err error) (*bound, []stage.Problem, error) {
+	p := stage.Problem{File: s.File, Line: line}
+	e, isSQL := errors.AsType[*engine.SQLError](err)
+	switch {
+	case isSQL:
+		p.What, p.Fix = prefix+e.Message, e.Hint
+		if e.Line > 0 && line > 0 {
+			p.Line = line + e.Line - 1
+		}
+	case errors.Is(err, engine.ErrNotSelect):
+		p.What, p.Fix = prefix+err.Error(), "a stage file holds one SELECT"
+	default:
+		return nil, nil, err
+	}
+	if p.Fix == "" {
+		p.Fix = "run the SELECT in any DuckDB shell to try a correction"
+	}
+	return nil, []stage.Problem{p}, nil
+}
+
+// driverOf names the input that a row-wise stage follows row by row, "" when the
+// stage is not row-wise: exactly one input is cut by time, is read with `same`
+// and drives the query.
+func driverOf(s *stage.Stage, a stage.Analysis) string {
+	driver := ""
+	for _, name := range s.InputNames() {
+		switch w := s.Window(name); {
+		case w.Kind == dataset.Latest || w.Kind == dataset.AsOf:
+		case w == dataset.Same && driver == "":
+			driver = name
+		default:
+			return ""
+		}
+	}
+	if driver == "" || s.Header.Partition == dataset.None || !a.RowWise(driver) {
+		return ""
+	}
+	return driver
+}
+
+// deployments words what is bound for the catalog.
+func (d *deployment) deployments(set map[string]*deployed) []dataset.Deployment {
+	var out []dataset.Deployment
+	for _, b := range d.bound {
+		x := dataset.Deployment{
+			Spec: dataset.Spec{
+				Name: b.stage.Name, Kind: dataset.Computed, Grain: b.stage.Header.Partition, Owner: b.stage.Header.Owner,
+				Columns: b.columns, HashScheme: d.c.o.HashScheme,
+			},
+			CodeIdentity: b.identity, SQL: b.stage.SQL, Header: b.stage.HeaderText, File: b.stage.File, GitRevision: d.c.o.GitRevision,
+			Allowance: b.stage.Allowance(), Interval: b.stage.Debounce(), RowWise: b.rowWise != "", Depth: d.depths[b.stage.Name],
+		}
+		if b.hasRejects {
+			r := x.Spec
+			r.Name, r.Kind, r.Columns = r.Name+"_rejected", dataset.Rejected, rejectedColumns(b.columns)
+			x.Rejected = &r
+		}
+		for _, in := range set[b.stage.Name].inputs {
+			x.Edges = append(x.Edges, dataset.Edge{Input: in.name, Window: in.window})
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+// rejectedColumns are the columns of refused rows: the stage's own, and why.
+func rejectedColumns(columns []dataset.Column) []dataset.Column {
+	return append(slices.Clone(columns), dataset.Column{Name: "rejected_because", Type: "VARCHAR"})
+}
