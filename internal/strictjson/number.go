@@ -8,7 +8,7 @@ import (
 
 // number validates the number that starts at data[i].
 func (s *Scanner) number(i int) int {
-	j, exponent := i, 0
+	j, exponent := i, 0 // exponent is the offset of the written one, if any
 	if s.peek(j) == '-' {
 		j++
 	}
@@ -26,15 +26,15 @@ func (s *Scanner) number(i int) int {
 		}
 	}
 	if c := s.peek(j); c == 'e' || c == 'E' {
-		exponent = j
-		if j = s.exponent(j + 1); j < 0 {
+		exponent = j + 1
+		if j = s.exponent(exponent); j < 0 {
 			return bad
 		}
 	}
 	if j-i > s.lim.Number {
 		return s.fail(NumberTooLong, i)
 	}
-	if (exponent > 0 || j-i > 300) && !representable(s.data[i:j]) {
+	if exponent > 0 && !representable(s.data[i:j], s.data[exponent:j]) {
 		return s.fail(NumberRange, i)
 	}
 	if s.Hashing {
@@ -64,11 +64,16 @@ func (s *Scanner) exponent(j int) int {
 // maxExponent bounds a written exponent, so that the hash can count with it.
 const maxExponent = 99_999
 
-// representable says whether a double can hold the number, rounded if need be
-// (1e-400 rounds to zero; 1e400 is out of range).
-func representable(number []byte) bool {
-	if _, exponent, ok := decimal(nil, number); !ok || exponent > 400 {
+// representable says whether a double can hold the number, whose exponent is
+// given as written, rounded if need be (1e-400 rounds to zero; 1e400 is out of
+// range).
+func representable(number, exponent []byte) bool {
+	written, ok := writtenExponent(exponent)
+	if !ok {
 		return false
+	}
+	if written+len(number) < 300 { // 1e308 is in range
+		return true
 	}
 	_, err := strconv.ParseFloat(string(number), 64)
 	return err == nil

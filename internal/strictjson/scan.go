@@ -1,7 +1,6 @@
 package strictjson
 
 import (
-	"bytes"
 	"math/bits"
 
 	"github.com/zeebo/xxh3"
@@ -20,20 +19,17 @@ type Scanner struct {
 	err  Error
 
 	// names are those of all objects open now, outermost first; text holds the
-	// decoded spelling of those written with escapes.
-	names []name
-	text  []byte
+	// decoded spelling of those written with escapes. large has a set for each
+	// open object with many names, and spare sets behind those.
+	names     []name
+	text      []byte
+	large     []map[string]struct{}
+	largeOpen int
 
 	members []Member
 	collect bool   // the outermost object's members go to members
 	sum     uint64 // hash of the value read last
-}
-
-// name is a member name seen in an open object.
-type name struct {
-	sum        uint64
-	start, end int
-	escaped    bool // the offsets are into Scanner.text
+	escaped bool   // whether the string read last holds escapes
 }
 
 // bad is the offset after an error.
@@ -104,6 +100,9 @@ func (s *Scanner) Sum() uint64 { return s.sum }
 func (s *Scanner) begin(data []byte, collect bool) {
 	s.data, s.collect = data, collect
 	s.names, s.text = s.names[:0], s.text[:0]
+	for ; s.largeOpen > 0; s.largeOpen-- {
+		clear(s.large[s.largeOpen-1])
+	}
 }
 
 func (s *Scanner) finish(end int) (int, error) {
@@ -187,6 +186,7 @@ func (s *Scanner) literal(i int, word string) int {
 
 func (s *Scanner) stringValue(i int) int {
 	end, escaped := s.str(i, s.lim.String, StringTooLong)
+	s.escaped = escaped
 	if end >= 0 && s.Hashing {
 		s.sum = s.hashText(s.data[i+1:end-1], escaped)
 	}
@@ -232,11 +232,8 @@ func (s *Scanner) object(i, depth int) int {
 	if depth > s.lim.Depth {
 		return s.fail(TooDeep, i)
 	}
-	var (
-		first = len(s.names)
-		seen  uint64 // one bit for each name's hash: most objects never compare names
-		sum   = s.Seed ^ saltObject
-	)
+	o := openObject{first: len(s.names)}
+	sum := s.Seed ^ saltObject
 	i = s.space(i + 1)
 	if s.peek(i) == '}' {
 		return s.closed(i, sum, 0)
@@ -250,13 +247,11 @@ func (s *Scanner) object(i, depth int) int {
 		if end < 0 {
 			return bad
 		}
-		nameSum := s.enter(start+1, end-1, escaped)
-		if bit := uint64(1) << (nameSum >> 58); seen&bit == 0 {
-			seen |= bit
-		} else if s.repeated(first) {
+		nameSum, fresh := s.enter(&o, start+1, end-1, escaped)
+		if !fresh {
 			return s.fail(DuplicateKey, start)
 		}
-		if len(s.names)-first > s.lim.Keys {
+		if len(s.names)-o.first > s.lim.Keys {
 			return s.fail(TooManyKeys, start)
 		}
 		if i = s.space(end); s.peek(i) != ':' {
@@ -266,8 +261,11 @@ func (s *Scanner) object(i, depth int) int {
 		if i = s.value(from, depth); i < 0 {
 			return bad
 		}
-		pair := mix(nameSum, s.sum)
-		sum += pair
+		pair := uint64(0)
+		if s.Hashing {
+			pair = mix(nameSum, s.sum)
+			sum += pair
+		}
 		if depth == 1 && s.collect {
 			s.keep(start, from, i, pair)
 		}
@@ -276,9 +274,7 @@ func (s *Scanner) object(i, depth int) int {
 		case ',':
 			i = s.space(i + 1)
 		case '}':
-			n := len(s.names) - first
-			s.names = s.names[:first]
-			return s.closed(i, sum, uint64(n))
+			return s.closed(i, sum, uint64(s.leave(&o)))
 		default:
 			return s.unexpected(i)
 		}
@@ -287,45 +283,14 @@ func (s *Scanner) object(i, depth int) int {
 
 // keep hands out the member whose name was entered last.
 func (s *Scanner) keep(start, from, to int, pair uint64) {
-	m := MemberOf(s.data[from:to:to])
-	m.Key = s.nameText(s.names[len(s.names)-1])
+	s.members = append(s.members, Member{})
+	m := &s.members[len(s.members)-1]
+	m.Key = s.nameText(&s.names[len(s.names)-1])
+	m.Value = s.data[from:to:to]
 	m.Pair = s.data[start:to:to]
-	if s.Hashing {
-		m.Hash = pair
-	}
-	s.members = append(s.members, m)
-}
-
-// enter remembers a name of the innermost open object and returns its hash.
-func (s *Scanner) enter(start, end int, escaped bool) uint64 {
-	if escaped {
-		from := len(s.text)
-		s.text = unescape(s.text, s.data[start:end])
-		start, end = from, len(s.text)
-	}
-	n := name{start: start, end: end, escaped: escaped}
-	n.sum = xxh3.HashSeed(s.nameText(n), s.Seed^saltName)
-	s.names = append(s.names, n)
-	return n.sum
-}
-
-func (s *Scanner) nameText(n name) []byte {
-	if n.escaped {
-		return s.text[n.start:n.end:n.end]
-	}
-	return s.data[n.start:n.end:n.end]
-}
-
-// repeated says whether the name entered last is in the object already, whose
-// names begin at first.
-func (s *Scanner) repeated(first int) bool {
-	last := s.names[len(s.names)-1]
-	for _, n := range s.names[first : len(s.names)-1] {
-		if n.sum == last.sum && bytes.Equal(s.nameText(n), s.nameText(last)) {
-			return true
-		}
-	}
-	return false
+	m.Hash = pair
+	m.Kind = kindOf(s.data[from])
+	m.Escaped = m.Kind == String && s.escaped
 }
 
 // Salts keep values of different kinds apart.

@@ -19,7 +19,7 @@ type Limits struct {
 	Keys   int // members of one object
 	String int // bytes of a string as written, without its quotes
 	Key    int // the same for a member's name
-	Number int // bytes of a number as written
+	Number int // bytes of a number as written; at most 250
 }
 
 // DefaultLimits returns the limits events are held to.
@@ -43,6 +43,7 @@ func (l Limits) orDefault() Limits {
 			*f.got = f.want
 		}
 	}
+	l.Number = min(l.Number, 250)
 	return l
 }
 

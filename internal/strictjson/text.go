@@ -41,8 +41,26 @@ func plain(data []byte, i int) int {
 // str validates the string whose opening quote is data[i] and returns the
 // offset behind its closing quote, and whether it holds escapes.
 func (s *Scanner) str(i, limit int, tooLong Code) (end int, escaped bool) {
+	data, j := s.data, i+1
+	for j+8 <= len(data) {
+		m := special(binary.LittleEndian.Uint64(data[j:]))
+		if m == 0 {
+			j += 8
+			continue
+		}
+		j += bits.TrailingZeros64(m) / 8
+		if data[j] == '"' && j-i-1 <= limit {
+			return j + 1, false
+		}
+		break
+	}
+	return s.mixedStr(i, j, limit, tooLong)
+}
+
+// mixedStr goes on from data[j] with a string that is not all plain ASCII.
+func (s *Scanner) mixedStr(i, j, limit int, tooLong Code) (end int, escaped bool) {
 	data := s.data
-	for j := i + 1; ; {
+	for {
 		j = plain(data, j)
 		if j >= len(data) {
 			return s.fail(Truncated, len(data)), escaped
