@@ -37,18 +37,18 @@ func (c *Catalog) Deploy(ctx context.Context, stages []dataset.Deployment, pause
 
 // setAside retires and pauses what is not deployed, and drops its work.
 func (t *tx) setAside(stages []dataset.Deployment, paused []string) error {
-	var running []string
+	running, pausing := []string{}, []string{} // never null in JSON: NOT IN (NULL) is true of nothing
 	for _, s := range stages {
 		running = append(running, s.Spec.Name, s.Spec.Name+"_rejected")
 	}
 	for _, name := range paused {
-		paused = append(paused, name+"_rejected")
+		pausing = append(pausing, name, name+"_rejected")
 	}
 	run, err := json.Marshal(running)
 	if err != nil {
 		return err
 	}
-	pause, err := json.Marshal(paused)
+	pause, err := json.Marshal(pausing)
 	if err != nil {
 		return err
 	}
