@@ -5,7 +5,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/reedbed/reedbed/internal/disk"
 	"github.com/reedbed/reedbed/journal"
@@ -115,33 +114,5 @@ func TestReleaseRecycles(t *testing.T) {
 	}
 	if got := len(payloads(t, j, j.First())); got != int(400-j.First().Record) {
 		t.Fatalf("%d records from %v", got, j.First())
-	}
-}
-
-func BenchmarkAppend(b *testing.B) {
-	for _, n := range []int{1, 64} {
-		b.Run(fmt.Sprintf("appenders=%d", n), func(b *testing.B) {
-			root, err := disk.Open(b.TempDir())
-			if err != nil {
-				b.Fatal(err)
-			}
-			j, err := journal.Open(root, journal.Options{})
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer j.Close()
-			time.Sleep(500 * time.Millisecond)
-			payload := make([]byte, 1000)
-			b.SetParallelism(n)
-			b.ResetTimer()
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					if _, err := j.Append(b.Context(), journal.Record{Events: 1, Payload: payload}); err != nil {
-						b.Error(err)
-					}
-				}
-			})
-			b.ReportMetric(float64(b.N)/float64(j.Load().Fsyncs), "records/sync")
-		})
 	}
 }
