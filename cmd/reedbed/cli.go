@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"io"
+	"log/slog"
 	"os"
+	"slices"
 
 	"github.com/alecthomas/kong"
 
@@ -36,6 +38,9 @@ type terminal struct {
 
 // run does what args ask for and returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if code, is := runWorker(args, stdin, stdout, stderr); is {
+		return code
+	}
 	term := terminal{in: stdin, out: stdout, err: stderr}
 	var c cli
 	shown := false // kong printed what was asked for, such as help
@@ -55,24 +60,30 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if shown {
 		return exitFine
 	}
-	if err != nil {
-		return report(term, wantsJSON(args), usageError(err))
+	if err != nil { // then c.JSON may not be set yet
+		return report(term, slices.Contains(args, "--json"), usageError(err))
 	}
 	return report(term, c.JSON, command.Run(parser.Model))
-}
-
-// wantsJSON looks for --json where the command line could not be parsed.
-func wantsJSON(args []string) bool {
-	for _, arg := range args {
-		if arg == "--json" {
-			return true
-		}
-	}
-	return false
 }
 
 // project loads the project the global flags name. flags are settings the
 // subcommand's own flags override, by path.
 func (g *globals) project(flags map[string]string) (config.Project, error) {
 	return config.Load(g.Dir, os.Environ(), flags)
+}
+
+// logger writes to stderr what -q and -v allow, as JSON with --json.
+func (g *globals) logger(term terminal) *slog.Logger {
+	level := slog.LevelInfo
+	switch {
+	case g.Quiet:
+		level = slog.LevelError
+	case g.Verbose:
+		level = slog.LevelDebug
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if g.JSON {
+		return slog.New(slog.NewJSONHandler(term.err, options))
+	}
+	return slog.New(slog.NewTextHandler(term.err, options))
 }

@@ -45,6 +45,9 @@ func completions(node *kong.Node, path string) []place {
 		below = append(below, completions(child, strings.TrimSpace(path+" "+child.Name))...)
 	}
 	for _, p := range node.Positional {
+		if p.Enum == "" {
+			continue
+		}
 		for _, value := range p.EnumSlice() {
 			here.words = append(here.words, word{value, p.Help})
 		}

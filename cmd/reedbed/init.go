@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path"
 	"path/filepath"
@@ -38,7 +39,7 @@ func (c initCmd) Run(g *globals, term terminal) error {
 	if err != nil {
 		return err
 	}
-	if err := copyInto(folder, template); err != nil {
+	if err := copyInto(folder, template, g.logger(term)); err != nil {
 		return fmt.Errorf("make project: %w", err)
 	}
 	if g.JSON {
@@ -84,7 +85,7 @@ func requireEmpty(folder string) error {
 
 // copyInto writes the template's files; the configuration comes last, so a
 // folder with one is a whole project.
-func copyInto(folder string, template fs.FS) error {
+func copyInto(folder string, template fs.FS, log *slog.Logger) error {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
@@ -103,6 +104,7 @@ func copyInto(folder string, template fs.FS) error {
 		if entry.IsDir() {
 			return root.Mkdir(name, 0o755)
 		}
+		log.Debug("copy", "file", name)
 		return copyFile(root, template, name)
 	})
 	if err != nil {
