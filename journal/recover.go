@@ -167,12 +167,7 @@ func (k *keeper) sortIn(seg *segment, h header, err error) error {
 // goes, and with it a segment in which nothing was ever confirmed.
 func (k *keeper) chill() error {
 	for len(k.segments) > 0 {
-		slices.SortFunc(k.segments, func(a, b *segment) int {
-			if a.generation < b.generation {
-				return -1
-			}
-			return 1
-		})
+		slices.SortFunc(k.segments, byGeneration)
 		last := k.segments[len(k.segments)-1]
 		if err := last.file.Sync(); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -185,6 +186,8 @@ func (s *segment) use(h header) {
 	s.header, s.seal = h, h.seal()
 	s.end, s.synced, s.released, s.index = Position{}, dataStart, time.Time{}, nil
 }
+
+func byGeneration(a, b *segment) int { return cmp.Compare(a.generation, b.generation) }
 
 func segmentName(slot int) string { return fmt.Sprintf("%08d.seg", slot) }
 
