@@ -50,6 +50,10 @@ type BuildJob struct {
 	// Rejects is a boolean SQL expression over the SELECT's columns; rows for
 	// which it is true go to the Rejected output. "" rejects nothing.
 	Rejects string `json:"rejects,omitempty"`
+	// Start and End bound the output partition in time; the SQL sees them as
+	// getvariable('partition_start') and getvariable('partition_end'), both
+	// TIMESTAMP WITH TIME ZONE, NULL when zero.
+	Start, End time.Time
 	// OrderBy are the columns the output file is sorted by first; the engine
 	// adds all others so that the order is total and the bytes are repeatable.
 	OrderBy []string `json:"order_by,omitempty"`

@@ -1,0 +1,210 @@
+package duck
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/reedbed/reedbed/dataset"
+	"github.com/reedbed/reedbed/engine"
+)
+
+// rowGroup is how many rows a row group holds: ten DuckDB vectors, few enough
+// that a reader of one row group needs little memory.
+const rowGroup = 20480
+
+// Build runs a SELECT once and stores its rows, those that the rejects rule
+// names apart. Without such a rule rows go straight into the sorted file; with
+// one they are held in a temporary table, which spills, so that both files come
+// from the same single run.
+func (d *DB) Build(ctx context.Context, r engine.Request) (out, rejected *engine.Output, err error) {
+	if err := d.limitMemory(ctx, r.Limits.Memory); err != nil {
+		return nil, nil, err
+	}
+	if err := d.open(ctx, r.Tables); err != nil {
+		return nil, nil, err
+	}
+	columns, err := d.bind(ctx, r.SQL)
+	if err != nil {
+		return nil, nil, err
+	}
+	cells, err := project(columns, r.Equal)
+	if err != nil {
+		return nil, nil, err
+	}
+	order, err := totalOrder(stored(cells), r.OrderBy)
+	if err != nil {
+		return nil, nil, err
+	}
+	w := writer{d: d, columns: stored(cells), order: order, limit: r.Limits.Output}
+	rows := "SELECT " + selection(cells) + " FROM " + ident(sqlView)
+	if r.Rejects == "" {
+		if asIs(cells) {
+			w.source = r.SQL
+		}
+		out, err = w.write(ctx, rows, engine.RowsFile)
+		return out, nil, err
+	}
+	return d.split(ctx, w, rows, r.Rejects)
+}
+
+// asIs reports that nothing of ours is computed over the SELECT's columns, so
+// that the place of an error at run time is a place in its text.
+func asIs(cells []cell) bool {
+	return !slices.ContainsFunc(cells, func(c cell) bool { return c.expr != ident(c.Name) })
+}
+
+func (d *DB) split(ctx context.Context, w writer, rows, rejects string) (out, rejected *engine.Output, err error) {
+	if err := d.holdRows(ctx, rows, rejects); err != nil {
+		return nil, nil, err
+	}
+	var held int64
+	if err := d.conn.QueryRowContext(ctx, "SELECT count(*) FROM "+ident(rowsTable)).Scan(&held); err != nil {
+		return nil, nil, err
+	}
+	from := "SELECT * EXCLUDE (" + rejectCol + ") FROM " + ident(rowsTable) + " WHERE "
+	if out, err = w.write(ctx, from+"NOT "+rejectCol, engine.RowsFile); err != nil {
+		return nil, nil, err
+	}
+	if rejected, err = w.write(ctx, from+rejectCol, engine.RejectedFile); err != nil {
+		return nil, nil, err
+	}
+	if out.Rows+rejected.Rows != held {
+		return nil, nil, fmt.Errorf("the SELECT returned %d rows but %d were stored and %d rejected", held, out.Rows, rejected.Rows)
+	}
+	return out, rejected, nil
+}
+
+// holdRows stores a SELECT's rows in a temporary table with the verdict of the
+// rejects rule; NULL is not a rejection.
+func (d *DB) holdRows(ctx context.Context, rows, rejects string) error {
+	if _, err := d.Parse(ctx, "SELECT (\n"+rejects+"\n)"); err != nil {
+		return aboutRejects(err)
+	}
+	// The rule is bound once over no rows, so that its mistakes are told from those of the SELECT.
+	trial := "SELECT ((\n" + rejects + "\n) IS TRUE) FROM (" + rows + ") LIMIT 0"
+	if err := d.exec(ctx, trial); err != nil {
+		return aboutRejects(translate(err, ""))
+	}
+	held := "SELECT *, ((\n" + rejects + "\n) IS TRUE) AS " + rejectCol + " FROM (" + rows + ")"
+	return translate(d.create(ctx, "TABLE", rowsTable, held), "")
+}
+
+func aboutRejects(err error) error {
+	if e, ok := errors.AsType[*engine.SQLError](err); ok {
+		return &engine.SQLError{Message: "rejects: " + e.Message, Hint: e.Hint}
+	}
+	return fmt.Errorf("rejects: %w", err)
+}
+
+// totalOrder sorts by the wanted columns first and then by all others, so that
+// two runs over equal rows write equal bytes.
+func totalOrder(columns []dataset.Column, wanted []string) (string, error) {
+	list := slices.Clone(wanted)
+	for _, name := range wanted {
+		if !slices.ContainsFunc(columns, func(c dataset.Column) bool { return c.Name == name }) {
+			return "", missing("order by", name, columns)
+		}
+	}
+	for _, c := range columns {
+		if !slices.Contains(wanted, c.Name) {
+			list = append(list, c.Name)
+		}
+	}
+	return orderBy(list), nil
+}
+
+func orderBy(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	keys := make([]string, len(names))
+	for i, n := range names {
+		keys[i] = ident(n) + " ASC NULLS LAST"
+	}
+	return " ORDER BY " + strings.Join(keys, ", ")
+}
+
+// writer stores relations of one shape as Parquet files.
+type writer struct {
+	d       *DB
+	columns []dataset.Column
+	order   string // an ORDER BY clause, or ""
+	source  string // the person's text, where errors can be placed in it; or ""
+	limit   int64  // bytes a file may have; 0 for any
+}
+
+// write stores a SELECT's rows under a name in the out folder. It then reads the
+// file back to count and hash it: what is hashed is what readers will get.
+func (w writer) write(ctx context.Context, rows, name string) (*engine.Output, error) {
+	path := filepath.Join(w.d.cfg.Out, name)
+	copyTo := fmt.Sprintf("COPY (SELECT * FROM (%s)%s) TO %s (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE %d)",
+		rows, w.order, text(path), rowGroup)
+	var wrote int64
+	if err := w.d.conn.QueryRowContext(ctx, copyTo).Scan(&wrote); err != nil {
+		return nil, w.tooLarge(translate(err, w.source))
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if w.limit > 0 && info.Size() > w.limit {
+		return nil, fmt.Errorf("%w: output: the rows need %d bytes, %d are allowed", engine.ErrLimit, info.Size(), w.limit)
+	}
+	out := &engine.Output{Bytes: info.Size(), Columns: w.columns}
+	out.Rows, out.Hash, err = w.d.measure(ctx, "read_parquet("+text(path)+")", w.columns)
+	if err != nil {
+		return nil, err
+	}
+	if out.Rows != wrote {
+		return nil, fmt.Errorf("%d rows were written but %d can be read back", wrote, out.Rows)
+	}
+	return out, nil
+}
+
+// tooLarge names the limit behind the system's word for a file that grew past
+// RLIMIT_FSIZE.
+func (w writer) tooLarge(err error) error {
+	if strings.Contains(strings.ToLower(err.Error()), "file too large") {
+		return fmt.Errorf("%w: output: a file would grow past %d bytes", engine.ErrLimit, w.limit)
+	}
+	return err
+}
+
+// Compact rewrites files of one shape into one. Rows are carried over as they
+// are; that none is lost is checked by counting both sides.
+func (d *DB) Compact(ctx context.Context, r engine.Request) (*engine.Output, error) {
+	if err := d.limitMemory(ctx, r.Limits.Memory); err != nil {
+		return nil, err
+	}
+	from := "SELECT * FROM " + d.reader(r.Tables[0])
+	columns, err := d.describe(ctx, from)
+	if err != nil {
+		return nil, translate(err, "")
+	}
+	// Files carry a key in their order already; sorting wide rows by every column costs several times as much.
+	order, err := totalOrder(columns, r.OrderBy)
+	if err != nil {
+		return nil, err
+	}
+	if len(r.OrderBy) > 0 {
+		order = orderBy(r.OrderBy)
+	}
+	var before int64
+	if err := d.conn.QueryRowContext(ctx, "SELECT count(*) FROM "+d.reader(r.Tables[0])).Scan(&before); err != nil {
+		return nil, translate(err, "")
+	}
+	w := writer{d: d, columns: columns, order: order, limit: r.Limits.Output}
+	out, err := w.write(ctx, from, engine.RowsFile)
+	if err != nil {
+		return nil, err
+	}
+	if out.Rows != before {
+		return nil, fmt.Errorf("compaction read %d rows and wrote %d", before, out.Rows)
+	}
+	return out, nil
+}

@@ -1,0 +1,160 @@
+// Package duck is the only package that runs DuckDB, and the only one with cgo
+// of its own making. It is called by worker processes alone: whatever happens in
+// here, up to a crash, must cost nobody but the job.
+//
+// It knows SQL, Parquet and the two folders it was given. It trusts nothing
+// about the SQL it gets, and it is not the wall around it: settings close the
+// doors that have a setting, the kernel closes the rest.
+package duck
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/duckdb/duckdb-go/v2"
+)
+
+// Config is what a database is opened with.
+type Config struct {
+	In, Out string // folders for inputs (read) and outputs (read, write)
+	Threads int
+	Memory  int64 // bytes the buffer manager may use before it spills
+	Spill   int64 // bytes of temporary files in Out/tmp
+}
+
+// DB is one in-memory database with one connection. It serves one call at a
+// time; the caller sees to that.
+type DB struct {
+	cfg     Config
+	pool    *sql.DB
+	conn    *sql.Conn
+	created []string // what the running job has to drop, newest last
+}
+
+// Open makes an empty database with everything shut that has a setting, except
+// the two folders, and registers the functions stages call.
+func Open(ctx context.Context, cfg Config) (*DB, error) {
+	// Both are given before the database exists, which else asks for the machine's
+	// size under /sys and /proc, where a confined process has no business.
+	dsn := fmt.Sprintf("?threads=%d&memory_limit=%dB", max(1, cfg.Threads), cfg.Memory)
+	connector, err := duckdb.NewConnector(dsn, nil)
+	if err != nil {
+		return nil, fmt.Errorf("open DuckDB: %w", err)
+	}
+	d := &DB{cfg: cfg, pool: sql.OpenDB(connector)}
+	if d.conn, err = d.pool.Conn(ctx); err != nil {
+		return nil, fmt.Errorf("connect to DuckDB: %w", err)
+	}
+	for _, s := range settings(cfg) {
+		if err := d.exec(ctx, s); err != nil {
+			return nil, fmt.Errorf("%s: %w", s, err)
+		}
+	}
+	if err := d.register(); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Close frees the database.
+func (d *DB) Close() error {
+	if err := d.conn.Close(); err != nil {
+		return err
+	}
+	return d.pool.Close()
+}
+
+func settings(cfg Config) []string {
+	return []string{
+		"SET errors_as_json = true",
+		"SET TimeZone = 'UTC'",
+		"SET temp_directory = " + text(filepath.Join(cfg.Out, "tmp")),
+		fmt.Sprintf("SET max_temp_directory_size = '%dB'", cfg.Spill),
+		// Object names are new for every job, so a cache by name only holds memory.
+		"SET enable_external_file_cache = false",
+		"SET autoinstall_known_extensions = false",
+		"SET autoload_known_extensions = false",
+		"SET allow_community_extensions = false",
+		"SET allow_persistent_secrets = false",
+		"SET home_directory = " + text(cfg.Out),
+	}
+}
+
+// Shut lets SQL reach the two folders and nothing else from now on. Settings
+// stay open, because a warm worker moves its memory limit between jobs; the
+// SQL it runs is a SELECT, which cannot set any.
+func (d *DB) Shut(ctx context.Context) error {
+	folders := text(d.cfg.In+"/") + ", " + text(d.cfg.Out+"/")
+	if err := d.exec(ctx, "SET allowed_directories = ["+folders+"]"); err != nil {
+		return err
+	}
+	return d.exec(ctx, "SET enable_external_access = false")
+}
+
+// shutFor lets SQL reach exactly the files given, for the rest of the process's
+// life, and locks every setting.
+func (d *DB) shutFor(ctx context.Context, files []string) error {
+	quoted := make([]string, len(files))
+	for i, f := range files {
+		quoted[i] = text(f)
+	}
+	for _, s := range []string{
+		"SET allowed_paths = [" + strings.Join(quoted, ", ") + "]",
+		"SET enable_external_access = false",
+		"SET lock_configuration = true",
+	} {
+		if err := d.exec(ctx, s); err != nil {
+			return fmt.Errorf("%s: %w", s, err)
+		}
+	}
+	return nil
+}
+
+func (d *DB) limitMemory(ctx context.Context, bytes int64) error {
+	if bytes <= 0 || bytes == d.cfg.Memory {
+		return nil
+	}
+	if err := d.exec(ctx, fmt.Sprintf("SET memory_limit = '%dB'", bytes)); err != nil {
+		return err
+	}
+	d.cfg.Memory = bytes
+	return nil
+}
+
+// create makes a view or temporary table that Clean drops. kind is VIEW or
+// TABLE. The error is the driver's.
+func (d *DB) create(ctx context.Context, kind, name, as string) error {
+	if err := d.exec(ctx, "CREATE TEMP "+kind+" "+ident(name)+" AS "+as); err != nil {
+		return err
+	}
+	d.created = append(d.created, kind+" "+ident(name))
+	return nil
+}
+
+// Clean drops what the last job created. After an error the database must not
+// be used again.
+func (d *DB) Clean(ctx context.Context) error {
+	for len(d.created) > 0 {
+		last := len(d.created) - 1
+		if err := d.exec(ctx, "DROP "+d.created[last]); err != nil {
+			return fmt.Errorf("clean up after a job: %w", err)
+		}
+		d.created = d.created[:last]
+	}
+	return nil
+}
+
+// exec runs a statement of ours. The error is the driver's.
+func (d *DB) exec(ctx context.Context, query string) error {
+	_, err := d.conn.ExecContext(ctx, query)
+	return err
+}
+
+// ident quotes a name for SQL.
+func ident(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+// text quotes a string for SQL.
+func text(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
