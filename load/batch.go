@@ -21,6 +21,10 @@ type batch struct {
 	limits   protocol.Limits
 	decoders map[string]*protocol.Decoder
 
+	raw        *table[row] // for hashing
+	quarantine *table[refused]
+	labels     labels
+
 	kept     arena
 	rows     []row
 	refused  []refused
@@ -35,12 +39,20 @@ type item struct {
 	at  int32 // in rows, or in refused for a key of a quarantine route
 }
 
+func newBatch(policy func(string) event.Policy, limits protocol.Limits) batch {
+	return batch{
+		policy: policy, limits: limits, decoders: map[string]*protocol.Decoder{},
+		raw: rawTable(), quarantine: quarantineTable(),
+	}
+}
+
 func (b *batch) reset() {
 	clear(b.rows)
 	clear(b.refused)
 	b.rows, b.refused, b.items = b.rows[:0], b.refused[:0], b.items[:0]
 	b.received = time.Time{}
 	b.kept.reset()
+	b.labels.reset()
 }
 
 // add decodes one journal record. An error means that this program cannot read
@@ -109,6 +121,7 @@ func (b *batch) accept(decoder *protocol.Decoder, request *event.Batch, raw []by
 		at: int32(len(b.rows)),
 	})
 	b.rows = append(b.rows, row{
+		label:  b.labels.number(request.Source, e.Name),
 		source: request.Source, id: id, kind: e.Type, name: e.Name,
 		occurred: placed.OccurredAt.UnixMicro(), received: request.ReceivedAt.UnixMicro(),
 		claimed: micros(e.Time), sent: micros(e.SentAt),
@@ -119,6 +132,8 @@ func (b *batch) accept(decoder *protocol.Decoder, request *event.Batch, raw []by
 		payload: payload, derived: e.ID == "",
 		corrected: placed.Corrected, implausible: placed.Implausible,
 	})
+	r := &b.rows[len(b.rows)-1]
+	r.hash = b.raw.hash(r) // now, while what it reads is in the processor's cache
 	return event.Refusal{}
 }
 
@@ -137,6 +152,8 @@ func (b *batch) refuse(request *event.Batch, raw []byte, why event.Refusal) {
 		code:     why.Code, reason: why.Reason, body: raw,
 		ip: request.ClientIP, agent: request.UserAgent,
 	})
+	r := &b.refused[len(b.refused)-1]
+	r.hash = b.quarantine.hash(r)
 }
 
 func seq(n int64) int64 {

@@ -102,7 +102,7 @@ func (l *Loader) read(ctx context.Context, to *dataset.Cursor) (lost int64, more
 // write makes the segments and the sidecar of the cycle durable.
 func (l *Loader) write(c *dataset.LoadCommit) error {
 	var err error
-	if c.Segments, err = l.writer.write(&l.verdict); err != nil {
+	if c.Segments, err = l.writer.write(&l.verdict, &l.batch.labels); err != nil {
 		return err
 	}
 	if c.Sidecar, err = writeSidecar(l.options.Store, l.verdict.fresh); err != nil {

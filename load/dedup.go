@@ -37,7 +37,10 @@ func (v *verdicts) dedup(b *batch, history *history) error {
 			v.refused = append(v.refused, &b.refused[at])
 		default:
 			r := &b.rows[at]
-			r.conflict = v.later[i] || v.known[i]&sidecar.SameID != 0
+			if v.later[i] || v.known[i]&sidecar.SameID != 0 {
+				r.conflict = true
+				r.hash = b.raw.hash(r)
+			}
 			v.rows = append(v.rows, r)
 		}
 		v.fresh = append(v.fresh, k)

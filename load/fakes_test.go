@@ -46,6 +46,7 @@ type memJournal struct {
 	entries  []journal.Entry
 	damaged  map[uint64]bool
 	released journal.Position
+	keep     bool // payloads stay, for benchmarks
 }
 
 func (j *memJournal) append(b *event.Batch) {
@@ -89,11 +90,13 @@ func (j *memJournal) Read(_ context.Context, from journal.Position) iter.Seq2[jo
 				}
 				continue
 			}
-			for i := range lent {
-				lent[i] = 0xdb
+			if !j.keep {
+				for i := range lent {
+					lent[i] = 0xdb
+				}
+				lent = slices.Clone(e.Payload)
+				e.Payload = lent
 			}
-			lent = slices.Clone(e.Payload)
-			e.Payload = lent
 			if !yield(e, nil) {
 				return
 			}
@@ -235,6 +238,7 @@ type memStore struct {
 	faults *faults
 	dir    string
 	next   *int
+	sync   bool // sync as the real store does
 }
 
 func (s memStore) Temp() (f *os.File, err error) {
@@ -251,11 +255,24 @@ func (s memStore) Adopt(path, ext string) (o store.Object, err error) {
 		if err != nil {
 			return err
 		}
+		if s.sync {
+			if err := syncPath(path); err != nil {
+				return err
+			}
+		}
 		*s.next++
 		o = store.Object{ID: fmt.Sprintf("%d.%s", *s.next, ext), Bytes: info.Size()}
 		return os.Rename(path, s.Path(o.ID))
 	})
 	return o, err
+}
+
+func syncPath(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 func (s memStore) Path(id string) string { return filepath.Join(s.dir, id) }

@@ -155,7 +155,7 @@ func New(o Options) *Loader {
 	}
 	l := &Loader{options: o, busy: make(chan struct{}, 1), kick: make(chan struct{}, 1)}
 	l.metrics = newMetrics(o.Registry, l.Stats)
-	l.batch = batch{policy: o.Policy, limits: o.Limits, decoders: map[string]*protocol.Decoder{}}
+	l.batch = newBatch(o.Policy, o.Limits)
 	l.history = history{catalog: o.Catalog, store: o.Store, open: map[int64]*sidecar.File{}}
 	l.writer = newSegments(o.Store)
 	l.busy <- struct{}{}

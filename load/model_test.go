@@ -426,7 +426,7 @@ func TestDamagedRangesAreCountedAsLost(t *testing.T) {
 }
 
 func TestQuarantineIDNamesTheBytes(t *testing.T) {
-	b := batch{}
+	b := newBatch(nil, protocol.Limits{})
 	b.refuse(&event.Batch{Source: "web"}, []byte("junk"), event.Refusal{Code: "x"})
 	want := event.IDHash("web", "junk")
 	if got := b.refused[0].id; got != hex.EncodeToString(want[:]) {

@@ -24,6 +24,9 @@ type row struct {
 	payload                          uint64
 
 	derived, conflict, corrected, implausible bool
+
+	label int32               // number of source and name, in the cycle's labels
+	hash  dataset.ContentHash // of the row without conflict
 }
 
 // refused is one row of the quarantine dataset before it is written.
@@ -34,6 +37,7 @@ type refused struct {
 	code, reason     string
 	body             []byte
 	ip, agent        string
+	hash             dataset.ContentHash
 }
 
 func rawTable() *table[row] {
@@ -46,22 +50,22 @@ func rawTable() *table[row] {
 		{"received_at", instant, func(r *row) cell { return cell{n: r.received} }},
 		{"claimed_at", instant.orNull(), func(r *row) cell { return number(r.claimed) }},
 		{"sent_at", instant.orNull(), func(r *row) cell { return number(r.sent) }},
-		{"user_id", word.orNull(), func(r *row) cell { return textOrNull(r.user) }},
-		{"anonymous_id", word.orNull(), func(r *row) cell { return textOrNull(r.anonymous) }},
-		{"session_id", word.orNull(), func(r *row) cell { return textOrNull(r.session) }},
-		{"stream_id", word.orNull(), func(r *row) cell { return textOrNull(r.stream) }},
+		{"user_id", name.orNull(), func(r *row) cell { return textOrNull(r.user) }},
+		{"anonymous_id", name.orNull(), func(r *row) cell { return textOrNull(r.anonymous) }},
+		{"session_id", name.orNull(), func(r *row) cell { return textOrNull(r.session) }},
+		{"stream_id", name.orNull(), func(r *row) cell { return textOrNull(r.stream) }},
 		{"seq", integer.orNull(), func(r *row) cell { return number(r.seq) }},
 		{"properties", json.orNull(), func(r *row) cell { return bytesOrNull(r.properties) }},
 		{"context", json.orNull(), func(r *row) cell { return bytesOrNull(r.context) }},
 		{"extra", json.orNull(), func(r *row) cell { return bytesOrNull(r.extra) }},
 		{"protocol", word, func(r *row) cell { return cell{s: r.protocol} }},
-		{"client_ip", word.orNull(), func(r *row) cell { return textOrNull(r.ip) }},
+		{"client_ip", name.orNull(), func(r *row) cell { return textOrNull(r.ip) }},
 		{"user_agent", word.orNull(), func(r *row) cell { return textOrNull(r.agent) }},
 		{"payload_hash", unsigned, func(r *row) cell { return cell{n: int64(r.payload)} }},
-		{"id_derived", flag, func(r *row) cell { return truth(r.derived) }},
-		{"id_conflict", flag, func(r *row) cell { return truth(r.conflict) }},
-		{"time_corrected", flag, func(r *row) cell { return truth(r.corrected) }},
-		{"time_implausible", flag, func(r *row) cell { return truth(r.implausible) }},
+		{"id_derived", boolean, func(r *row) cell { return truth(r.derived) }},
+		{"id_conflict", boolean, func(r *row) cell { return truth(r.conflict) }},
+		{"time_corrected", boolean, func(r *row) cell { return truth(r.corrected) }},
+		{"time_implausible", boolean, func(r *row) cell { return truth(r.implausible) }},
 	})
 }
 
@@ -74,7 +78,7 @@ func quarantineTable() *table[refused] {
 		{"code", word, func(r *refused) cell { return cell{s: r.code} }},
 		{"reason", word, func(r *refused) cell { return cell{s: r.reason} }},
 		{"body", blob, func(r *refused) cell { return cell{s: alias(r.body)} }},
-		{"client_ip", word.orNull(), func(r *refused) cell { return textOrNull(r.ip) }},
+		{"client_ip", name.orNull(), func(r *refused) cell { return textOrNull(r.ip) }},
 		{"user_agent", word.orNull(), func(r *refused) cell { return textOrNull(r.agent) }},
 	})
 }

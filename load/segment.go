@@ -37,7 +37,6 @@ type segments struct {
 	raw        *table[row]
 	quarantine *table[refused]
 	order      []place
-	names      map[label]int32
 	sorted     []*row
 }
 
@@ -50,19 +49,17 @@ type place struct {
 	row      *row
 }
 
-type label struct{ source, name string }
-
 func newSegments(s Store) segments {
-	return segments{store: s, raw: rawTable(), quarantine: quarantineTable(), names: map[label]int32{}}
+	return segments{store: s, raw: rawTable(), quarantine: quarantineTable()}
 }
 
 // write writes what dedup kept and returns the objects, in the order of their
 // partitions. It sorts the verdicts' slices.
-func (s *segments) write(v *verdicts) ([]dataset.NewSegment, error) {
+func (s *segments) write(v *verdicts, names *labels) ([]dataset.NewSegment, error) {
 	var out []dataset.NewSegment
-	s.sort(v.rows)
+	s.sort(v.rows, names)
 	for _, rows := range runs(s.sorted, func(r *row) int64 { return hourOf(r.occurred) }) {
-		segment, err := writeSegment(s.store, s.raw, dataset.Raw, rows, func(r *row) int64 { return r.occurred })
+		segment, err := writeSegment(s.store, s.raw, dataset.Raw, rows, func(r *row) (int64, dataset.ContentHash) { return r.occurred, r.hash })
 		if err != nil {
 			return nil, err
 		}
@@ -70,7 +67,7 @@ func (s *segments) write(v *verdicts) ([]dataset.NewSegment, error) {
 	}
 	slices.SortFunc(v.refused, compareRefused)
 	for _, rows := range runs(v.refused, func(r *refused) int64 { return hourOf(r.received) }) {
-		segment, err := writeSegment(s.store, s.quarantine, dataset.Quarantine, rows, func(r *refused) int64 { return r.received })
+		segment, err := writeSegment(s.store, s.quarantine, dataset.Quarantine, rows, func(r *refused) (int64, dataset.ContentHash) { return r.received, r.hash })
 		if err != nil {
 			return nil, err
 		}
@@ -81,24 +78,11 @@ func (s *segments) write(v *verdicts) ([]dataset.NewSegment, error) {
 
 // sort fills s.sorted. There are few distinct names, so they are ranked first
 // and the rows compared by numbers.
-func (s *segments) sort(rows []*row) {
-	clear(s.names)
-	for _, r := range rows {
-		s.names[label{r.source, r.name}] = 0
-	}
-	labels := make([]label, 0, len(s.names))
-	for l := range s.names {
-		labels = append(labels, l)
-	}
-	slices.SortFunc(labels, func(a, b label) int {
-		return cmp.Or(strings.Compare(a.source, b.source), strings.Compare(a.name, b.name))
-	})
-	for rank, l := range labels {
-		s.names[l] = int32(rank)
-	}
+func (s *segments) sort(rows []*row, names *labels) {
+	ranks := names.ranks()
 	s.order = s.order[:0]
 	for _, r := range rows {
-		s.order = append(s.order, place{hourOf(r.occurred), s.names[label{r.source, r.name}], r.occurred, r})
+		s.order = append(s.order, place{hourOf(r.occurred), ranks[r.label], r.occurred, r})
 	}
 	slices.SortFunc(s.order, comparePlaces)
 	s.sorted = s.sorted[:0]
@@ -144,17 +128,20 @@ const hourMicros = int64(time.Hour / time.Microsecond)
 // hourOf numbers the hours since 1970; no time before it is placed in raw.
 func hourOf(micros int64) int64 { return micros / hourMicros }
 
-// writeSegment writes one partition's rows and makes the object durable.
-func writeSegment[R any](s Store, t *table[R], name string, rows []*R, at func(*R) int64) (dataset.NewSegment, error) {
+// writeSegment writes one partition's rows and makes the object durable. of
+// gives a row's time and hash.
+func writeSegment[R any](s Store, t *table[R], name string, rows []*R, of func(*R) (int64, dataset.ContentHash)) (dataset.NewSegment, error) {
 	object, err := adopt(s, Ext, func(w io.Writer) error { return t.write(w, rows) })
 	if err != nil {
 		return dataset.NewSegment{}, fmt.Errorf("write a segment of %s: %w", name, err)
 	}
 	segment := dataset.NewSegment{Dataset: name, Object: object.ID, Bytes: object.Bytes, Rows: int64(len(rows))}
-	least, most := at(rows[0]), at(rows[0])
+	least, _ := of(rows[0])
+	most := least
 	for _, r := range rows {
-		least, most = min(least, at(r)), max(most, at(r))
-		segment.Hash = segment.Hash.Add(t.hash(r))
+		at, hash := of(r)
+		least, most = min(least, at), max(most, at)
+		segment.Hash = segment.Hash.Add(hash)
 	}
 	segment.MinTime, segment.MaxTime = time.UnixMicro(least).UTC(), time.UnixMicro(most).UTC()
 	segment.Partition = dataset.PartitionAt(dataset.Hour, segment.MinTime)

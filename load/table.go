@@ -54,13 +54,14 @@ func (f form) orNull() form {
 
 var (
 	text     = form{sql: "VARCHAR", goes: reflect.TypeFor[string](), kind: parquet.ByteArray, dense: true}
+	name     = form{sql: "VARCHAR", goes: reflect.TypeFor[string](), kind: parquet.ByteArray}
 	word     = form{sql: "VARCHAR", tag: ",dict", goes: reflect.TypeFor[string](), kind: parquet.ByteArray}
 	json     = form{sql: "JSON", tag: ",json", goes: reflect.TypeFor[string](), kind: parquet.ByteArray, dense: true}
 	blob     = form{sql: "BLOB", goes: reflect.TypeFor[[]byte](), kind: parquet.ByteArray, dense: true}
 	instant  = form{sql: "TIMESTAMP WITH TIME ZONE", tag: ",timestamp(microsecond:utc),delta", goes: reflect.TypeFor[int64](), kind: parquet.Int64}
 	integer  = form{sql: "BIGINT", tag: ",delta", goes: reflect.TypeFor[int64](), kind: parquet.Int64}
 	unsigned = form{sql: "UBIGINT", goes: reflect.TypeFor[uint64](), kind: parquet.Int64, dense: true}
-	flag     = form{sql: "BOOLEAN", goes: reflect.TypeFor[bool](), kind: parquet.Boolean}
+	boolean  = form{sql: "BOOLEAN", goes: reflect.TypeFor[bool](), kind: parquet.Boolean}
 )
 
 // column is one column of a table whose rows are R.
