@@ -43,6 +43,7 @@ type trouble struct {
 const (
 	overloadPause = 50 * time.Millisecond
 	fullPause     = time.Second
+	unreadyFor    = 10 * time.Second // after fullPause
 )
 
 // append makes one record durable, and remembers how that went.

@@ -37,7 +37,8 @@ func sniff(b []byte) coding {
 	return plain
 }
 
-// readStep is how far ahead of what has arrived memory is reserved.
+// readStep bounds one read, and with it how much can arrive beyond what has
+// been reserved.
 const readStep = 64 << 10
 
 // stopError is why a body was not taken in whole.
@@ -80,8 +81,8 @@ func (x *exchange) receive(r *http.Request, l *Limits) error {
 	}
 }
 
-// room returns space for the next read at the end of *buf, with its memory
-// reserved on top of base bytes held by other buffers.
+// room returns space for the next read at the end of *buf, once what is in it
+// already is reserved on top of the base bytes in other buffers.
 func (x *exchange) room(buf *[]byte, base int) ([]byte, error) {
 	b := *buf
 	if len(b) == cap(b) {

@@ -13,8 +13,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -108,11 +110,7 @@ func (d *Door) Handler() http.Handler { return http.HandlerFunc(d.serve) }
 // Paths are the paths events are posted to, for whoever puts the door behind a
 // mux of its own.
 func (d *Door) Paths() []string {
-	list := make([]string, 0, len(d.routes))
-	for p := range d.routes {
-		list = append(list, p)
-	}
-	return list
+	return slices.Sorted(maps.Keys(d.routes))
 }
 
 // Drain stops admitting requests and waits until those under way are answered,
@@ -128,12 +126,14 @@ func (d *Door) Drain(ctx context.Context) error {
 	}
 }
 
-// Ready returns why events are not taken just now, or nil.
+// Ready returns why events are not taken just now, or nil. After a full disk it
+// is ready again in a while even if nothing was tried: a server that is sent
+// nothing while it is not ready would otherwise never find out.
 func (d *Door) Ready() error {
 	if d.gate.isDraining() {
 		return errors.New("collect: the server is stopping")
 	}
-	if t := d.trouble.Load(); t != nil && t.lasting {
+	if t := d.trouble.Load(); t != nil && t.lasting && (t.forever || d.now().Before(t.until.Add(unreadyFor))) {
 		return fmt.Errorf("collect: events are refused: %w", t.cause)
 	}
 	return nil

@@ -170,17 +170,18 @@ func parse(t testing.TB, w *httptest.ResponseRecorder) answer {
 
 func gz(s string) string {
 	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
+	w, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed)
 	_, _ = io.WriteString(w, s)
 	_ = w.Close()
 	return b.String()
 }
 
-func zs(s string) string {
+var zstdEncoder = sync.OnceValue(func() *zstd.Encoder {
 	w, _ := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
-	defer w.Close()
-	return string(w.EncodeAll([]byte(s), nil))
-}
+	return w
+})
+
+func zs(s string) string { return string(zstdEncoder().EncodeAll([]byte(s), nil)) }
 
 const (
 	one = `{"id":"e1","type":"track","name":"Played","time":"2026-11-22T10:00:00Z","properties":{"n":1}}`

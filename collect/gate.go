@@ -61,11 +61,10 @@ func newGate(l Limits) *gate {
 func (g *gate) configure(u *usage, s Source, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	fresh := u.refilledAt.IsZero()
-	u.share, u.rate, u.burst = s.share(), s.Rate, s.burst()
-	if fresh {
-		u.tokens = u.burst
+	if u.rate == 0 {
+		u.tokens = s.burst() // it had no limit so far and begins with a full bucket
 	}
+	u.share, u.rate, u.burst = s.share(), s.Rate, s.burst()
 	u.tokens, u.refilledAt = min(u.tokens, u.burst), now
 }
 

@@ -120,6 +120,9 @@ func TestTurnedAwayUnread(t *testing.T) {
 			{journal.ErrFull, 0, 503, true, false},
 			{nil, fullPause / 2, 503, false, false},
 			{nil, fullPause / 2, 200, true, true},
+			{journal.ErrFull, 0, 503, true, false},
+			{journal.ErrOverloaded, fullPause, 503, true, false},
+			{nil, overloadPause, 200, true, true},
 			{journal.ErrFailed, 0, 503, true, false},
 			{nil, time.Hour, 503, false, false},
 		}
@@ -130,6 +133,20 @@ func TestTurnedAwayUnread(t *testing.T) {
 			if got := send(); got != s.status || (tries > before) != s.asked || (d.Ready() == nil) != s.ready {
 				t.Errorf("step %d: status %d, asked %v, ready %v", i, got, tries > before, d.Ready())
 			}
+		}
+	})
+}
+
+func TestReadyAgainAfterAFullDiskWithoutTraffic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, _ := newDoor(t, Options{Journal: &memory{fail: func() error { return journal.ErrFull }}})
+		call{path: "/v1/events?key=demo", body: one}.do(d)
+		if d.Ready() == nil {
+			t.Error("ready at once")
+		}
+		time.Sleep(fullPause + unreadyFor)
+		if err := d.Ready(); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -67,7 +67,7 @@ func newMetrics(protocols []string) *metrics {
 		}, []string{"source", "reason"}),
 		ack: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "reedbed_collect_ack_seconds",
-			Help:    "Time from the first byte of a request's body wanted to its acknowledgement.",
+			Help:    "Time from a request's header to its events being durable.",
 			Buckets: []float64{.0005, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5},
 		}, []string{"protocol"}),
 	}

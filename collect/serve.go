@@ -13,7 +13,7 @@ import (
 )
 
 // exchange is one request and all the memory it needs, reused by the next.
-// One goroutine owns it from acquire to release.
+// One goroutine owns it from acquire to recycle.
 type exchange struct {
 	route  route
 	set    *sources
@@ -40,10 +40,9 @@ func (d *Door) acquire(to route) *exchange {
 	return x
 }
 
-// release gives place and memory back. What a large request used is left to
-// the garbage collector, with the decoder that still refers to it.
-func (d *Door) release(x *exchange) {
-	x.ticket.release()
+// recycle keeps the memory for the next request. What a large request used is
+// left to the garbage collector, with the decoder that still refers to it.
+func (d *Door) recycle(x *exchange) {
 	x.set, x.source, x.batch, x.reply = nil, nil, event.Batch{}, reply{}
 	for _, b := range []*[]byte{&x.wire, &x.expands, &x.record, &x.answer} {
 		if cap(*b) > keepBuffer {
@@ -62,8 +61,10 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
 	case http.MethodPost:
 		x := d.acquire(to)
-		defer d.release(x)
+		defer x.ticket.release() // also when something below panics
 		d.finish(w, r, x, d.take(r, x))
+		x.ticket.release()
+		d.recycle(x)
 	case http.MethodOptions:
 		d.sources.Load().preflight(w, r)
 	default:
