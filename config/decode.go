@@ -132,7 +132,7 @@ func setScalar(v reflect.Value, text string) error {
 		v.SetInt(int64(d))
 		return err
 	}
-	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+	if u, ok := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr()); ok {
 		return u.UnmarshalText([]byte(text))
 	}
 	if v.Kind() == reflect.String {

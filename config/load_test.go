@@ -17,11 +17,11 @@ import (
 )
 
 // write makes a project folder that holds only a configuration.
-func write(t testing.TB, yaml string) string {
-	t.Helper()
-	dir := t.TempDir()
+func write(tb testing.TB, yaml string) string {
+	tb.Helper()
+	dir := tb.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, config.FileName), []byte(yaml), 0o600); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return dir
 }
