@@ -15,7 +15,7 @@ import "time"
 // lively mixture.
 type Config struct {
 	Seed  uint64
-	Start time.Time // when the first request is sent
+	Start time.Time // when the first request is sent; zero is now for Run, and a fixed day for New
 	Key   string    // the write key of the source
 
 	// Rate is how many events per second are sent, repeats not counted.
@@ -65,7 +65,6 @@ const (
 func Default() Config {
 	return Config{
 		Seed:       1,
-		Start:      time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC),
 		Key:        "demo",
 		Rate:       500,
 		Listeners:  10_000,
@@ -81,7 +80,7 @@ func Default() Config {
 
 func (c Config) withDefaults() Config {
 	d := Default()
-	orDefault(&c.Start, d.Start)
+	orDefault(&c.Start, time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC))
 	c.Start = c.Start.UTC()
 	orDefault(&c.Key, d.Key)
 	orDefault(&c.Rate, d.Rate)

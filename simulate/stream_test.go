@@ -28,6 +28,7 @@ func collect(c simulate.Config) []simulate.Request {
 
 func config(events int) simulate.Config {
 	c := simulate.Default()
+	c.Start = time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
 	c.Events = events
 	return c
 }

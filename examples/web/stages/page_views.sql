@@ -19,16 +19,16 @@ SELECT
     payload_hash,
     occurred_at,
     visitor_id,
-    nullif(url_host(url), '') AS host,
-    coalesce(nullif(url_path(url), ''), '/') AS path,
+    url_host(url) AS host,
+    coalesce(url_path(url), '/') AS path,
     title,
     -- Moving about on one site is not being sent there.
     CASE
         WHEN referrer_host(referrer_url) = referrer_host(url) THEN NULL
-        ELSE nullif(referrer_host(referrer_url), '')
+        ELSE referrer_host(referrer_url)
     END AS referrer,
-    nullif(url_param(url, 'utm_source'), '') AS campaign_source,
-    nullif(url_param(url, 'utm_campaign'), '') AS campaign,
+    url_param(url, 'utm_source') AS campaign_source,
+    url_param(url, 'utm_campaign') AS campaign,
     country,
     browser,
     os,
