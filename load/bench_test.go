@@ -64,7 +64,7 @@ func benchmarkLoad(b *testing.B, maxBytes int64) {
 	for _, e := range j.entries {
 		bytes += len(e.Payload)
 	}
-	quiet := &faults{at: -1}
+	quiet := noFaults()
 	c := &memCatalog{faults: quiet}
 	files := memStore{faults: quiet, dir: b.TempDir(), next: new(int), sync: true}
 	l := New(Options{Journal: j, Catalog: c, Store: files, MaxBytes: maxBytes})

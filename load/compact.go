@@ -12,6 +12,7 @@ import (
 
 	"github.com/reedbed/reedbed/dataset"
 	"github.com/reedbed/reedbed/load/sidecar"
+	"github.com/reedbed/reedbed/store"
 )
 
 const (
@@ -99,7 +100,7 @@ func (l *Loader) compactSegments(ctx context.Context, c dataset.CompactionCandid
 	return true, nil
 }
 
-// rewrite writes the rows of a candidate's segments as one durable object. The
+// rewrite puts the rows of a candidate's segments into one durable object. The
 // content hash is not computed again: it is the sum of theirs, because the
 // rows are the same.
 func (l *Loader) rewrite(ctx context.Context, c dataset.CompactionCandidate) (dataset.NewSegment, error) {
@@ -111,20 +112,30 @@ func (l *Loader) rewrite(ctx context.Context, c dataset.CompactionCandidate) (da
 		out.Hash = out.Hash.Add(s.Hash)
 	}
 	out.MinTime, out.MaxTime = span(c.Segments)
-	path, rows, _, err := l.options.Compactor.Compact(ctx, files, l.options.OrderBy(c.Dataset))
+	keep, err := joinable(c, files)
 	if err != nil {
 		return out, err
 	}
-	if rows != out.Rows {
-		_ = os.Remove(path)
-		return out, fmt.Errorf("%d rows went in and %d came out; the segments stay as they were", out.Rows, rows)
-	}
-	object, err := l.options.Store.Adopt(path, Ext)
-	if err != nil {
-		return out, err
+	var object store.Object
+	if keep {
+		object, err = adopt(l.options.Store, Ext, func(w io.Writer) error { return join(w, c.Dataset, files) })
+	} else {
+		object, err = l.engineRewrite(ctx, files, c.Dataset, out.Rows)
 	}
 	out.Object, out.Bytes = object.ID, object.Bytes
-	return out, nil
+	return out, err
+}
+
+func (l *Loader) engineRewrite(ctx context.Context, files []string, name string, want int64) (store.Object, error) {
+	path, rows, _, err := l.options.Compactor.Compact(ctx, files, l.options.OrderBy(name))
+	if err != nil {
+		return store.Object{}, err
+	}
+	if rows != want {
+		_ = os.Remove(path)
+		return store.Object{}, fmt.Errorf("%d rows went in and %d came out; the segments stay as they were", want, rows)
+	}
+	return l.options.Store.Adopt(path, Ext)
 }
 
 // span is the time all segments cover; zero if it is unknown of one of them.

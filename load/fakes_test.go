@@ -22,23 +22,42 @@ import (
 
 var errInjected = errors.New("injected failure")
 
-// faults fails the step it is set to, once: before it happened, or after.
+// faults fails one step: before it happened, or after.
 type faults struct {
-	at    int // steps from now; -1 is never
+	mu    sync.Mutex
+	at    int // steps from now; below 0 is never
 	after bool
 	fired bool
 }
 
+func noFaults() *faults { return &faults{at: -1} }
+
+func (f *faults) set(at int, after bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.at, f.after, f.fired = at, after, false
+}
+
+func (f *faults) hasFired() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.fired
+}
+
 // step runs do, or fails in its place, or runs it and then fails.
 func (f *faults) step(do func() error) error {
-	if f.at--; f.at != -1 {
+	f.mu.Lock()
+	now, after := f.at == 0, f.after
+	f.at--
+	f.fired = f.fired || now
+	f.mu.Unlock()
+	switch {
+	case !now:
 		return do()
+	case after:
+		return errors.Join(do(), errInjected)
 	}
-	f.fired = true
-	if !f.after {
-		return errInjected
-	}
-	return errors.Join(do(), errInjected)
+	return errInjected
 }
 
 // memJournal holds batches as a journal would.
@@ -190,10 +209,11 @@ func (c *memCatalog) ReplaceSidecars(_ context.Context, old []int64, with datase
 	})
 }
 
-func (c *memCatalog) CompactionCandidates(_ context.Context, minSegments, limit int) (out []dataset.CompactionCandidate, err error) {
+// CompactionCandidates thinks two segments enough.
+func (c *memCatalog) CompactionCandidates(_ context.Context, _, limit int) (out []dataset.CompactionCandidate, err error) {
 	err = c.faults.step(func() error {
 		for _, k := range c.byPartition() {
-			if len(k.Segments) >= minSegments && len(out) < limit {
+			if len(k.Segments) >= 2 && len(out) < limit {
 				out = append(out, k)
 			}
 		}

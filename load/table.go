@@ -88,23 +88,35 @@ const (
 )
 
 func newTable[R any](columns []column[R]) *table[R] {
-	t := &table[R]{columns: columns, values: make([]parquet.Value, 0, chunkRows)}
+	return &table[R]{columns: columns, values: make([]parquet.Value, 0, chunkRows)}
+}
+
+// options are how the table's files are written.
+func (t *table[R]) options() []parquet.WriterOption {
 	options := []parquet.WriterOption{
 		parquet.SchemaOf(reflect.New(t.shape()).Interface()),
 		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
 		parquet.PageBufferSize(pageBytes),
 		parquet.DictionaryMaxBytes(wordsBytes),
 		parquet.MaxRowsPerRowGroup(rowGroupRows),
-		parquet.CreatedBy("reedbed", "1", ""),
+		parquet.CreatedBy("reedbed", layout, "loader"),
 	}
-	for _, c := range columns {
+	for _, c := range t.columns {
 		if c.form.dense {
 			options = append(options, parquet.SkipPageBounds(c.name))
 		}
 	}
-	t.writer = parquet.NewWriter(io.Discard, options...)
-	return t
+	return options
 }
+
+// layout is the version of how the tables are laid out in Parquet. Files of
+// one layout have the same columns, types and encodings.
+//
+// 1: first.
+const layout = "1"
+
+// createdBy is how files of this layout are told from others.
+func createdBy() string { return "reedbed version " + layout + "(build loader)" }
 
 // shape is the struct type that gives the Parquet library the schema with the
 // columns in our order.
@@ -134,6 +146,9 @@ func (t *table[R]) schema() []dataset.Column {
 
 // write writes rows, in the order given, as one Parquet file.
 func (t *table[R]) write(w io.Writer, rows []*R) error {
+	if t.writer == nil {
+		t.writer = parquet.NewWriter(w, t.options()...)
+	}
 	t.writer.Reset(w)
 	for len(rows) > 0 {
 		n := min(len(rows), rowGroupRows)
