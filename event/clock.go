@@ -1,6 +1,7 @@
 package event
 
 import (
+	"math"
 	"strconv"
 	"time"
 )
@@ -137,5 +138,5 @@ func ParseUnix(number string) (time.Time, bool) {
 	if n, err := strconv.ParseInt(number, 10, 64); err == nil {
 		return time.UnixMicro(n * int64(1e6/perSecond)).UTC(), true
 	}
-	return time.UnixMicro(int64(f / perSecond * 1e6)).UTC(), true
+	return time.UnixMicro(int64(math.Round(f / perSecond * 1e6))).UTC(), true
 }

@@ -8,6 +8,9 @@ import (
 	"github.com/reedbed/reedbed/internal/strictjson"
 )
 
+// impliedType is the shared member for the event type a request's path implies.
+const impliedType = "implied_type"
+
 // sharedFields are the batch-level fields that apply to every event of it.
 type sharedFields struct {
 	typ          string
@@ -30,9 +33,11 @@ func (d *Decoder) readShared(raw []byte) (f sharedFields) {
 	if len(raw) == 0 {
 		return f
 	}
-	d.scan.Hashing = false
+	// Split judged each member by itself, outside the object around them now.
+	lim := d.lim.JSON
+	lim.Depth++
 	d.extra = d.extra[:0]
-	d.members, _, f.err = d.scan.Object(raw, 0, d.members[:0])
+	d.members, _, f.err = strictjson.NewScanner(lim).Object(raw, 0, d.members[:0])
 	if f.err != nil {
 		return f
 	}
@@ -45,7 +50,7 @@ func (d *Decoder) readShared(raw []byte) (f sharedFields) {
 			d.base(&f.context, m)
 		case key == "integrations" && d.protocol.Name == Segment:
 			d.base(&f.integrations, m)
-		case key == "type" && m.Kind == strictjson.String:
+		case key == impliedType && m.Kind == strictjson.String:
 			f.typ, _ = typeOf(d.text(m))
 		default:
 			d.other(m)

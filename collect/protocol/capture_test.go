@@ -136,3 +136,27 @@ func TestRecordedSegmentClients(t *testing.T) {
 		})
 	}
 }
+
+// The request bodies analytics-go's own tests expect it to send.
+func TestSegmentFixtures(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(sharedData(t, "segment", "analytics-go", "fixtures"), "*.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no fixtures: %v", err)
+	}
+	d := decoder(t, Segment)
+	for _, file := range files {
+		body, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := d.Split(body, "")
+		if len(r.Items) != strings.Count(string(body), `"type":`) {
+			t.Errorf("%s: %d items", filepath.Base(file), len(r.Items))
+		}
+		for i, item := range r.Items {
+			if item.Refusal.Code != "" || r.IDs[i] == "" {
+				t.Errorf("%s: item %d: %+v, id %q", filepath.Base(file), i, item.Refusal, r.IDs[i])
+			}
+		}
+	}
+}

@@ -33,7 +33,7 @@ type Decoder struct {
 	members      []strictjson.Member
 	env          event.Envelope
 	extra        [][]byte // members as written that the envelope has no place for
-	integrations []byte   // Segment's integrations, a JSON object, or nil
+	integrations []byte   // a Segment message\'s own, or nil
 	refusal      event.Refusal
 	key          string // the write key in the event, if any
 	sideMembers  []strictjson.Member
@@ -50,9 +50,10 @@ type Decoder struct {
 
 // NewDecoder returns a Decoder for one protocol.
 func NewDecoder(p Protocol, lim Limits) *Decoder {
+	lim = lim.orDefault()
 	return &Decoder{
 		protocol: p,
-		lim:      lim.orDefault(),
+		lim:      lim,
 		scan:     strictjson.NewScanner(lim.JSON),
 		side:     strictjson.NewScanner(lim.JSON),
 	}

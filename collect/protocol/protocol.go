@@ -37,7 +37,7 @@ func All() []Protocol {
 	return []Protocol{
 		{
 			Name:            Native,
-			TransportFields: []string{"sent_at"},
+			TransportFields: []string{"sent_at", "writeKey"},
 			sentAt:          "sent_at",
 			read:            readNative,
 		},
@@ -68,6 +68,7 @@ type Limits struct {
 }
 
 func (l Limits) orDefault() Limits {
+	l.JSON = l.JSON.OrDefault()
 	if l.Events == 0 {
 		l.Events = 10_000
 	}

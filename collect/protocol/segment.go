@@ -44,7 +44,9 @@ func readSegment(d *Decoder, members []strictjson.Member) {
 		case "context":
 			d.object(&e.Context, m)
 		case "integrations":
-			d.object(&d.integrations, m)
+			if m.Kind != strictjson.Null {
+				d.integrations = m.Value
+			}
 		case "writeKey":
 			d.writeKey(m)
 		default:

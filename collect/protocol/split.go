@@ -21,8 +21,8 @@ type Request struct {
 // Split takes a body apart into events and gives a verdict on each. typ is the
 // type the request's path implies for events that name none, or "".
 //
-// A body is one event, an array of events, an object with a "batch" array, or
-// events on lines of their own. An event that does not decode becomes an item
+// A body is one event, an array of events, events on lines of their own or,
+// unless typ is given, an object with a "batch" array. An event that does not decode becomes an item
 // with its exact bytes and the reason; so does, as one item, all that follows a
 // place from which no further event can be found. An empty body has no items.
 func (d *Decoder) Split(body []byte, typ string) *Request {
@@ -31,20 +31,26 @@ func (d *Decoder) Split(body []byte, typ string) *Request {
 	d.shared = sharedFields{typ: typ}
 	d.request = Request{Items: d.request.Items[:0], IDs: d.request.IDs[:0]}
 	if typ != "" {
-		d.request.Shared = []byte(`{"type":"` + typ + `"}`)
+		d.request.Shared = []byte(`{"` + impliedType + `":"` + typ + `"}`)
 	}
 	at := strictjson.Space(d.body, 0)
-	if batch, ok := strictjson.Find(d.body, at, "batch"); ok && d.peek(batch) == '[' {
-		d.envelope(at)
-	} else if d.peek(at) == '[' {
+	switch {
+	case d.peek(at) == '[':
 		if end, ok := d.array(at); ok {
 			d.rest(end, strictjson.InvalidJSON, "something follows the array of events")
 		}
-	} else {
+	case typ == "" && d.isEnvelope(at):
+		d.envelope(at)
+	default:
 		d.lines(at)
 	}
 	d.body = nil
 	return &d.request
+}
+
+func (d *Decoder) isEnvelope(at int) bool {
+	batch, ok := strictjson.Find(d.body, at, "batch")
+	return ok && d.peek(batch) == '['
 }
 
 func (d *Decoder) peek(i int) byte {
@@ -200,6 +206,10 @@ func (d *Decoder) envelopeMember(i int) (end int, pair []byte, ok bool) {
 	end, _, err := d.scan.String(d.body, i)
 	if err != nil {
 		d.restOf(i, err)
+		return 0, nil, false
+	}
+	if len(d.names) == d.lim.JSON.Keys {
+		d.rest(i, strictjson.TooManyKeys, "the batch has too many fields beside its events")
 		return 0, nil, false
 	}
 	text, _ := strictjson.Unquote(d.body[i:end], nil)

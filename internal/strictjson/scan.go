@@ -37,7 +37,7 @@ const bad = -1
 
 // NewScanner returns a Scanner; zero limits take their defaults.
 func NewScanner(lim Limits) *Scanner {
-	return &Scanner{lim: lim.orDefault()}
+	return &Scanner{lim: lim.OrDefault()}
 }
 
 // Value validates the value that starts at data[at], after optional space, and

@@ -27,7 +27,8 @@ func DefaultLimits() Limits {
 	return Limits{Depth: 32, Keys: 500, String: 64 << 10, Key: 4 << 10, Number: 64}
 }
 
-func (l Limits) orDefault() Limits {
+// OrDefault returns the limits with zero fields replaced by their defaults.
+func (l Limits) OrDefault() Limits {
 	d := DefaultLimits()
 	for _, f := range []struct {
 		got  *int

@@ -1,0 +1,112 @@
+package protocol
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/reedbed/reedbed/event"
+	"github.com/reedbed/reedbed/internal/strictjson"
+)
+
+func fuzzSeeds(f *testing.F) {
+	for _, body := range []string{
+		`{"id":"a","name":"P"}`, `[{"name":"P"},{"name":"P","name":"Q"}]`, "{\"name\":\"P\"}\n{\"x\":\n{\"type\":\"page\"}",
+		`{"context":{"a":1},"batch":[{"type":"track","event":"P","context":{"b":2}},{"x":[}],"sentAt":1}`, `{"batch":[{"type":"page"}],"batch":[],"writeKey":"\u006b"}`,
+		"\xef\xbb\xbf[1,{\"type\":\"identify\",\"traits\":{},\"integrations\":{\"\\u0061\":1}}]", `{"type":"page","integrations":5,"batch":0}`, `{"batch":[{}],"integrations":{"a":{}},"implied_type":"page","context":{"sessionId":"\n"}}`,
+	} {
+		f.Add([]byte(body), false)
+		f.Add([]byte(body), true)
+	}
+}
+
+// FuzzSplit checks that no byte of a body is lost or invented and that the
+// loader decodes whatever the door accepted.
+func FuzzSplit(f *testing.F) {
+	fuzzSeeds(f)
+	f.Fuzz(func(t *testing.T, body []byte, byPath bool) {
+		for _, p := range All() {
+			typ := ""
+			if byPath {
+				typ = "page"
+			}
+			door, loader := NewDecoder(p, Limits{Events: 5, EventBytes: 200}), NewDecoder(p, Limits{Events: 5, EventBytes: 200})
+			r := door.Split(body, typ)
+			checkKept(t, body, r)
+			loader.Begin(r.Shared)
+			for i, item := range r.Items {
+				if item.Refusal.Code != "" {
+					continue
+				}
+				e, err := loader.Decode(item.Raw)
+				if err != nil || e.ID != r.IDs[i] {
+					t.Fatalf("%s: %q: the door accepts %q, the loader %q: %v", p.Name, item.Raw, r.IDs[i], e.ID, err)
+				}
+				checkEnvelope(t, p, loader, item.Raw, e)
+			}
+		}
+	})
+}
+
+// checkKept checks that items are pieces of the body, in order, and that only
+// framing, or what went to Shared and Key, lies between them.
+func checkKept(t *testing.T, body []byte, r *Request) {
+	rest := bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
+	var between []byte
+	for _, item := range r.Items {
+		i := bytes.Index(rest, item.Raw)
+		if i < 0 || len(item.Raw) == 0 {
+			t.Fatalf("%q: item %q is not in the rest %q", body, item.Raw, rest)
+		}
+		between = append(between, rest[:i]...)
+		rest = rest[i+len(item.Raw):]
+	}
+	between = append(between, rest...)
+	if r.Shared != nil || r.Key != "" || bytes.Contains(body, []byte("batch")) || bytes.Contains(body, []byte(`\u`)) {
+		return // the framing holds names and values
+	}
+	if left := bytes.Trim(between, " \t\r\n,[]{}:"); len(left) > 0 {
+		t.Fatalf("%q: %q is in no item", body, left)
+	}
+}
+
+func checkEnvelope(t *testing.T, p Protocol, d *Decoder, raw []byte, e event.Envelope) {
+	wider := strictjson.NewScanner(strictjson.Limits{Depth: 40, Keys: 2000}) // a merged object may exceed the limits
+	for _, object := range [][]byte{e.Properties, e.Context, e.Extra} {
+		if object == nil {
+			continue
+		}
+		if err := wider.Document(object); err != nil || object[0] != '{' {
+			t.Fatalf("%q: not a JSON object: %q: %v", raw, object, err)
+		}
+	}
+	if _, err := d.Decode(raw); err != nil {
+		t.Fatalf("%q: decodes once only: %v", raw, err)
+	}
+	want, err := event.PayloadHash(raw, p.TransportFields)
+	if err != nil || d.PayloadHash() != want {
+		t.Fatalf("%q: payload hash %#x, want %#x (%v)", raw, d.PayloadHash(), want, err)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	fuzzSeeds(f)
+	f.Fuzz(func(t *testing.T, raw []byte, shared bool) {
+		for _, p := range All() {
+			d := NewDecoder(p, Limits{})
+			if shared {
+				d.Begin([]byte(`{"context":{"a":1,"\u0062":2},"integrations":{"a":{}},"x":1}`))
+			}
+			e, err := d.Decode(raw)
+			if err != nil {
+				if _, ok := err.(event.Refusal); !ok {
+					t.Fatalf("%q: %T is no refusal", raw, err)
+				}
+				continue
+			}
+			checkEnvelope(t, p, d, raw, e)
+			if id := d.ID(e.SentAt); id == "" || len(id) > event.MaxID {
+				t.Fatalf("%q: id %q", raw, id)
+			}
+		}
+	})
+}
