@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/reedbed/reedbed/internal/faultdisk"
 	"github.com/reedbed/reedbed/journal"
@@ -22,7 +24,7 @@ type world struct {
 	disk   *faultdisk.FS
 	faulty bool // the disk fails on purpose
 
-	mu        sync.Mutex
+	mu        *sync.Mutex
 	submitted map[string]journal.Record
 	acked     map[string]journal.Position
 	seen      map[uint64]string // by record number
@@ -32,7 +34,7 @@ type world struct {
 func newWorld(t *testing.T, seed uint64) *world {
 	return &world{
 		t: t, name: fmt.Sprintf("seed %d", seed),
-		rng: rand.New(rand.NewPCG(seed, 1)), opt: small(), disk: faultdisk.New(),
+		mu: &sync.Mutex{}, rng: rand.New(rand.NewPCG(seed, 1)), opt: small(), disk: faultdisk.New(),
 		submitted: map[string]journal.Record{}, acked: map[string]journal.Position{}, seen: map[uint64]string{},
 	}
 }
@@ -79,8 +81,8 @@ func (w *world) append(j *journal.Journal, records int) {
 	wg.Wait()
 }
 
-// read checks everything a journal holds against the account. Where records
-// may be missing, allowed says which.
+// read checks everything a journal holds against the account. Records may be
+// missing where allowed says so.
 func (w *world) read(j *journal.Journal, allowed func(record uint64) bool) {
 	w.t.Helper()
 	first := j.First()
@@ -92,7 +94,7 @@ func (w *world) read(j *journal.Journal, allowed func(record uint64) bool) {
 	for e, err := range j.Read(w.t.Context(), first) {
 		if corrupt, ok := errors.AsType[*journal.CorruptionError](err); ok {
 			for n := corrupt.From.Record; n < corrupt.To.Record; n++ {
-				if n >= w.released.Record && (allowed == nil || !allowed(n)) { // a release may overtake a read
+				if !allowed(n) {
 					w.fatalf("record %d is missing: %v", n, err)
 				}
 			}
@@ -107,11 +109,13 @@ func (w *world) read(j *journal.Journal, allowed func(record uint64) bool) {
 		at = e.Next
 	}
 	for id, pos := range w.acked {
-		if pos.Record >= max(first.Record, w.released.Record) && !here[id] && (allowed == nil || !allowed(pos.Record)) {
+		if pos.Record >= first.Record && !here[id] && !allowed(pos.Record) {
 			w.fatalf("acknowledged record %s at %v is lost; the journal holds %v to %v", id, pos, first, at)
 		}
 	}
 }
+
+func none(uint64) bool { return false }
 
 // broken accepts a read error only from a journal that has failed.
 func (w *world) broken(j *journal.Journal, err error) {
@@ -151,9 +155,9 @@ func (w *world) live(j *journal.Journal, steps int) {
 	for range steps {
 		switch w.rng.IntN(6) {
 		case 0:
-			w.read(j, nil)
+			w.read(j, func(n uint64) bool { return n < w.released.Record }) // a release may overtake a read
 		case 1:
-			if n := len(w.seen); n > 0 && w.rng.IntN(3) == 0 {
+			if n := len(w.seen); n > 0 {
 				at := j.Durable() // what was read may be released
 				if _, ok := w.seen[at.Record-1]; ok {
 					w.released = at
@@ -173,30 +177,20 @@ func seeds(t *testing.T, n uint64) uint64 {
 	return n
 }
 
-// TestPowerLoss cuts the power at a random operation, again and again.
-func TestPowerLoss(t *testing.T) {
-	for seed := range seeds(t, 3000) {
-		w := newWorld(t, seed)
-		for range 1 + w.rng.IntN(5) {
-			w.fault(faultdisk.PowerOff(1 + w.rng.IntN(120)))
-			if j, err := journal.Open(w.disk, w.opt); err == nil {
-				w.live(j, w.rng.IntN(20))
-				defer j.Close()
-			}
-			if w.rng.IntN(4) == 0 {
-				w.disk = w.disk.Clone() // only the process died
-			} else {
-				w.disk = w.disk.CrashClone(w.rng)
-			}
-			w.reopen()
-		}
+// powerFails leaves the disk as a power failure, or the death of the process,
+// leaves it.
+func (w *world) powerFails() {
+	if w.rng.IntN(4) == 0 {
+		w.disk = w.disk.Clone() // only the process died
+	} else {
+		w.disk = w.disk.CrashClone(w.rng)
 	}
+	w.fault(nil)
 }
 
 // reopen opens what a crash left, twice, and checks it.
 func (w *world) reopen() {
 	w.t.Helper()
-	w.fault(nil)
 	for range 2 {
 		j, err := journal.Open(w.disk, w.opt)
 		if err != nil {
@@ -205,9 +199,144 @@ func (w *world) reopen() {
 		if rec := j.Recovery(); len(rec.Corrupt) > 0 || len(rec.SetAside) > 0 {
 			w.fatalf("a crash was taken for corruption: %+v", rec)
 		}
-		w.read(j, nil)
+		w.read(j, none)
 		if err := j.Close(); err != nil {
 			w.fatalf("close: %v", err)
 		}
 	}
+}
+
+// TestPowerLoss cuts the power at a random operation, again and again, also
+// while the journal recovers from the last time.
+func TestPowerLoss(t *testing.T) {
+	for seed := range seeds(t, 1500) {
+		w := newWorld(t, seed)
+		for range 1 + w.rng.IntN(6) {
+			w.fault(faultdisk.PowerOff(1 + w.rng.IntN([]int{25, 120}[w.rng.IntN(2)])))
+			if j, err := journal.Open(w.disk, w.opt); err == nil {
+				w.live(j, w.rng.IntN(20))
+				defer j.Close()
+			}
+			w.powerFails()
+			if w.rng.IntN(2) == 0 {
+				w.reopen()
+			}
+		}
+		w.reopen()
+	}
+}
+
+var errBroken = errors.New("broken on purpose")
+
+// TestSyncFails lets one sync fail, in all the ways it can, and expects the
+// journal to stop for good and the next process to find what was promised, on
+// the disk and not only in the cache.
+func TestSyncFails(t *testing.T) {
+	stopped := 0
+	for seed := range seeds(t, 1500) {
+		w := newWorld(t, seed)
+		left := 1 + w.rng.IntN(40)
+		out := faultdisk.Outcome(w.rng.IntN(3))
+		w.fault(func(op faultdisk.Op) (faultdisk.Outcome, error) {
+			if op.Kind == faultdisk.Sync {
+				left--
+			}
+			if op.Kind == faultdisk.Sync && left == 0 {
+				return out, errBroken
+			}
+			return faultdisk.Done, nil
+		})
+		if j, err := journal.Open(w.disk, w.opt); err == nil {
+			w.live(j, 20)
+			stopped += w.stopped(j)
+			j.Close()
+		}
+		w.disk = w.disk.Clone() // the cache outlives the process
+		w.fault(nil)
+		w.reopen()
+		w.disk = w.disk.CrashClone(w.rng)
+		w.reopen()
+	}
+	if stopped == 0 {
+		t.Fatal("no journal failed: the test proves nothing")
+	}
+}
+
+// stopped is 1 if the journal has failed, and then checks that it is final.
+func (w *world) stopped(j *journal.Journal) int {
+	w.t.Helper()
+	select {
+	case <-j.Failed():
+	default:
+		return 0
+	}
+	_, r := w.next()
+	if _, err := j.Append(w.t.Context(), r); !errors.Is(err, journal.ErrFailed) || !errors.Is(err, errBroken) {
+		w.fatalf("append after a failed sync: %v", err)
+	}
+	if err := j.Wait(w.t.Context(), j.Durable()); !errors.Is(err, journal.ErrFailed) {
+		w.fatalf("wait after a failed sync: %v", err)
+	}
+	return 1
+}
+
+// TestEveryOperationFails fails the n-th operation, for every n, in every way.
+func TestEveryOperationFails(t *testing.T) {
+	for out, name := range map[faultdisk.Outcome]string{faultdisk.Lost: "lost", faultdisk.Half: "half", faultdisk.Done: "done"} {
+		t.Run(name, func(t *testing.T) {
+			for n := 1; ; n++ {
+				w := newWorld(t, uint64(n))
+				w.name = fmt.Sprintf("operation %d %s", n, name)
+				w.fault(faultdisk.FailNth(n, out, errBroken))
+				if j, err := journal.Open(w.disk, w.opt); err == nil {
+					w.live(j, 25)
+					w.stopped(j)
+					j.Close()
+				}
+				ops := w.disk.Ops()
+				w.powerFails()
+				w.reopen()
+				if ops < n && n > 300 {
+					return
+				}
+			}
+		})
+	}
+}
+
+// TestFailingWritesDoNotStop lets writes fail now and then: such a batch is
+// refused, and the journal goes on.
+func TestFailingWritesDoNotStop(t *testing.T) {
+	for seed := range seeds(t, 500) {
+		synctest.Test(t, func(t *testing.T) { failingWrites(newWorld(t, seed), seed) })
+	}
+}
+
+func failingWrites(w *world, seed uint64) {
+	j, err := journal.Open(w.disk, w.opt)
+	if err != nil {
+		w.fatalf("%v", err)
+	}
+	defer j.Close()
+	faults := rand.New(rand.NewPCG(seed, 2))
+	w.fault(func(op faultdisk.Op) (faultdisk.Outcome, error) {
+		if op.Kind == faultdisk.Write && faults.IntN(8) == 0 {
+			return faultdisk.Outcome(faults.IntN(3)), errBroken
+		}
+		return faultdisk.Done, nil
+	})
+	w.live(j, 20)
+	w.fault(nil)
+	time.Sleep(time.Second) // segments are tried again after a while
+	before := len(w.acked)
+	w.append(j, 3)
+	if len(w.acked) != before+3 {
+		w.fatalf("appends fail after the disk has recovered")
+	}
+	w.read(j, none)
+	if w.rng.IntN(2) == 0 {
+		j.Close()
+	}
+	w.powerFails()
+	w.reopen()
 }

@@ -31,7 +31,8 @@ type Finding struct {
 	Generation uint64
 	Offset     int64 // in the file
 	Bytes      int64
-	Entry      // of a record; At and Next of others where known
+	Batch      int64 // offset where the batch of a record starts
+	Entry            // of a record; At and Next of others where known
 }
 
 // Inspect yields what is in a journal folder, oldest first, without changing
@@ -152,6 +153,7 @@ func (in *inspector) describe(f Finding, it item, g *gap) Finding {
 		f.Kind, f.Offset, f.Bytes, f.Entry = FoundMark, it.off, it.end-it.off, it.Entry
 	default:
 		f.Kind, f.Offset, f.Bytes, f.Entry = FoundRecord, it.off, it.end-it.off, it.Entry
+		f.Batch = it.batch
 	}
 	return f
 }
