@@ -73,6 +73,10 @@ type Output struct {
 	Columns []dataset.Column    `json:"columns"`
 }
 
+// ReasonColumn is the column that rows in a Rejected output have beside the
+// SELECT's own: the rule that refused them.
+const ReasonColumn = "rejected_because"
+
 // Usage is what a job cost.
 type Usage struct {
 	CPU  time.Duration `json:"cpu"`

@@ -52,7 +52,7 @@ func (p *Pool) Describe(ctx context.Context, sql string, tables []Table) ([]data
 // result; they are on the pool's file system and not synced.
 func (p *Pool) Build(ctx context.Context, job BuildJob) (BuildResult, error) {
 	r := Request{
-		Kind: KindBuild, SQL: job.SQL, Tables: job.Tables, Rejects: job.Rejects,
+		Kind: KindBuild, SQL: job.SQL, Tables: job.Tables, Start: job.Start, End: job.End, Rejects: job.Rejects,
 		OrderBy: job.OrderBy, Equal: job.Equal, Limits: job.Limits,
 	}
 	var result BuildResult
@@ -96,9 +96,19 @@ func (p *Pool) Compact(ctx context.Context, job CompactJob) (Output, Usage, erro
 // rows to w once they are complete: an error leaves w untouched, unless w
 // itself fails. When ctx ends, the worker is killed.
 func (p *Pool) Query(ctx context.Context, job QueryJob, w io.Writer) (QueryResult, error) {
-	r := Request{Kind: KindQuery, SQL: job.SQL, Tables: job.Tables, Format: job.Format, Limits: job.Limits}
+	return p.answer(ctx, p.queryLane(), KindQuery, job, w)
+}
+
+// Report is Query for SQL of the project's own files: it runs in a warm worker,
+// beside stages, and costs no process.
+func (p *Pool) Report(ctx context.Context, job QueryJob, w io.Writer) (QueryResult, error) {
+	return p.answer(ctx, p.briefLane(), KindReport, job, w)
+}
+
+func (p *Pool) answer(ctx context.Context, l lane, kind string, job QueryJob, w io.Writer) (QueryResult, error) {
+	r := Request{Kind: kind, SQL: job.SQL, Tables: job.Tables, Format: job.Format, Limits: job.Limits}
 	var file *os.File
-	reply, usage, err := p.run(ctx, p.queryLane(), r, func(worker *process, _ Reply) (err error) {
+	reply, usage, err := p.run(ctx, l, r, func(worker *process, _ Reply) (err error) {
 		file, err = openResult(worker.path("out", ResultFile))
 		return err
 	})

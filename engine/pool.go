@@ -121,7 +121,7 @@ func NewPool(opt Options) (*Pool, error) {
 	}
 	p := &Pool{
 		opt: opt, log: opt.Log, metrics: m, dir: dir, lock: lock,
-		spawns:  make(chan func()), still: make(chan struct{}),
+		spawns: make(chan func()), still: make(chan struct{}),
 		builds:  make(chan struct{}, opt.StageWorkers),
 		briefs:  make(chan struct{}, 1),
 		queries: make(chan struct{}, opt.MaxQueries),

@@ -195,7 +195,7 @@ func (w *process) died(ctx context.Context, cause error) error {
 	}
 	said := w.stderr.String()
 	switch state := w.cmd.ProcessState; {
-	case signalled(state) == syscall.SIGXCPU, strings.Contains(said, "SIGXCPU"):
+	case state.ExitCode() == ExitCPU:
 		return fmt.Errorf("%w: CPU time: the job used more than it may; "+
 			"raise its CPU limit or let it read fewer rows", ErrLimit)
 	case outOfMemory(said):

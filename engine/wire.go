@@ -21,7 +21,11 @@ const (
 	KindBuild    = "build"
 	KindCompact  = "compact"
 	KindQuery    = "query"
+	KindReport   = "report"
 )
+
+// ExitCPU is the exit code of a worker that used up its CPU time.
+const ExitCPU = 75
 
 // Names of the files a worker leaves in its out/ folder. They are fixed so that
 // the pool never opens a path a worker made up.
@@ -37,6 +41,8 @@ type Request struct {
 	Kind    string         `json:"kind"`
 	SQL     string         `json:"sql,omitempty"`
 	Tables  []Table        `json:"tables,omitempty"`
+	Start   time.Time      `json:"start,omitzero"`
+	End     time.Time      `json:"end,omitzero"`
 	Rejects string         `json:"rejects,omitempty"`
 	OrderBy []string       `json:"order_by,omitempty"`
 	Equal   map[string]int `json:"equal,omitempty"`

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/reedbed/reedbed/dataset"
 	"github.com/reedbed/reedbed/engine"
@@ -23,6 +24,9 @@ const rowGroup = 20480
 // from the same single run.
 func (d *DB) Build(ctx context.Context, r engine.Request) (out, rejected *engine.Output, err error) {
 	if err := d.limitMemory(ctx, r.Limits.Memory); err != nil {
+		return nil, nil, err
+	}
+	if err := d.setPartition(ctx, r.Start, r.End); err != nil {
 		return nil, nil, err
 	}
 	if err := d.open(ctx, r.Tables); err != nil {
@@ -52,6 +56,20 @@ func (d *DB) Build(ctx context.Context, r engine.Request) (out, rejected *engine
 	return d.split(ctx, w, rows, r.Rejects)
 }
 
+// setPartition gives the SQL the bounds of the partition it computes.
+func (d *DB) setPartition(ctx context.Context, start, end time.Time) error {
+	for name, at := range map[string]time.Time{"partition_start": start, "partition_end": end} {
+		value := "NULL::TIMESTAMPTZ"
+		if !at.IsZero() {
+			value = text(at.UTC().Format(time.RFC3339Nano)) + "::TIMESTAMPTZ"
+		}
+		if err := d.exec(ctx, "SET VARIABLE "+name+" = "+value); err != nil {
+			return fmt.Errorf("set %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
 // asIs reports that nothing of ours is computed over the SELECT's columns, so
 // that the place of an error at run time is a place in its text.
 func asIs(cells []cell) bool {
@@ -70,7 +88,9 @@ func (d *DB) split(ctx context.Context, w writer, rows, rejects string) (out, re
 	if out, err = w.write(ctx, from+"NOT "+rejectCol, engine.RowsFile); err != nil {
 		return nil, nil, err
 	}
-	if rejected, err = w.write(ctx, from+rejectCol, engine.RejectedFile); err != nil {
+	w.columns = append(slices.Clone(w.columns), dataset.Column{Name: engine.ReasonColumn, Type: "VARCHAR"})
+	why := "SELECT * EXCLUDE (" + rejectCol + "), " + text(rejects) + " AS " + engine.ReasonColumn + " FROM " + ident(rowsTable) + " WHERE "
+	if rejected, err = w.write(ctx, why+rejectCol, engine.RejectedFile); err != nil {
 		return nil, nil, err
 	}
 	if out.Rows+rejected.Rows != held {
@@ -146,7 +166,7 @@ func (w writer) write(ctx context.Context, rows, name string) (*engine.Output, e
 		rows, w.order, text(path), rowGroup)
 	var wrote int64
 	if err := w.d.conn.QueryRowContext(ctx, copyTo).Scan(&wrote); err != nil {
-		return nil, w.tooLarge(translate(err, w.source))
+		return nil, w.explain(translate(err, w.source))
 	}
 	info, err := os.Stat(path)
 	if err != nil {
@@ -166,11 +186,14 @@ func (w writer) write(ctx context.Context, rows, name string) (*engine.Output, e
 	return out, nil
 }
 
-// tooLarge names the limit behind the system's word for a file that grew past
-// RLIMIT_FSIZE.
-func (w writer) tooLarge(err error) error {
+// explain names the reason behind errors whose own words do not: the system's
+// for a file past RLIMIT_FSIZE, and DuckDB's for a sum that storedType narrows.
+func (w writer) explain(err error) error {
 	if strings.Contains(strings.ToLower(err.Error()), "file too large") {
 		return fmt.Errorf("%w: output: a file would grow past %d bytes", engine.ErrLimit, w.limit)
+	}
+	if e, ok := errors.AsType[*engine.SQLError](err); ok && e.Hint == "" && strings.Contains(e.Message, "INT128") {
+		e.Hint = "a sum of integers is stored as BIGINT; cast this one to DOUBLE or DECIMAL(38,0)"
 	}
 	return err
 }

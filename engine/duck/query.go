@@ -28,6 +28,18 @@ func (d *DB) Query(ctx context.Context, r engine.Request) (engine.Reply, error) 
 	if err := d.shutFor(ctx, d.reachable(r.Tables)); err != nil {
 		return engine.Reply{}, err
 	}
+	return d.answer(ctx, r)
+}
+
+// Report is Query in a database that was shut for stages and goes on being used.
+func (d *DB) Report(ctx context.Context, r engine.Request) (engine.Reply, error) {
+	if err := d.limitMemory(ctx, r.Limits.Memory); err != nil {
+		return engine.Reply{}, err
+	}
+	return d.answer(ctx, r)
+}
+
+func (d *DB) answer(ctx context.Context, r engine.Request) (engine.Reply, error) {
 	if err := d.open(ctx, r.Tables); err != nil {
 		return engine.Reply{}, err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/reedbed/reedbed/dataset"
 	"github.com/reedbed/reedbed/engine"
@@ -120,6 +121,9 @@ func (d *DB) describe(ctx context.Context, relation string) ([]dataset.Column, e
 // Describe binds a text against its tables and returns the columns a Build of
 // it would store.
 func (d *DB) Describe(ctx context.Context, query string, tables []engine.Table) ([]dataset.Column, error) {
+	if err := d.setPartition(ctx, time.Time{}, time.Time{}); err != nil {
+		return nil, err
+	}
 	if err := d.open(ctx, tables); err != nil {
 		return nil, err
 	}

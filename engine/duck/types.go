@@ -2,7 +2,6 @@ package duck
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -16,55 +15,23 @@ type cell struct {
 	expr string
 }
 
-// storable are the types that come back from Parquet as they went in.
-func storable(name string) bool {
-	return slices.Contains([]string{
-		"BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT",
-		"UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
-		"FLOAT", "DOUBLE", "VARCHAR", "JSON", "BLOB", "UUID",
-		"DATE", "TIME", "TIMESTAMP", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE",
-	}, name) || strings.HasPrefix(name, "DECIMAL(")
-}
-
 func nested(name string) bool {
 	return strings.HasSuffix(name, "]") || strings.HasPrefix(name, "STRUCT(") || strings.HasPrefix(name, "MAP(")
 }
 
-// word finds type names outside quoted field names.
-var word = regexp.MustCompile(`"(?:[^"]|"")*"|'(?:[^']|'')*'|[A-Z_]+(?: WITH TIME ZONE)?(?:\([0-9]+,[0-9]+\))?|\[[0-9]+\]`)
-
-// storedType returns the type a column is stored as. HUGEINT, which sum() of
-// integers returns, has no place in Parquet and would silently become DOUBLE; it
-// is stored as BIGINT and overflows loudly.
+// storedType returns the type that a column of the named type is stored as.
 func storedType(name string) (string, error) {
-	if strings.HasPrefix(name, "ENUM(") {
-		return "VARCHAR", nil
+	r := typeReader{rest: name}
+	to, err := r.read()
+	if err == nil && r.rest != "" {
+		err = fmt.Errorf("the type %s is not understood", name)
 	}
-	if !nested(name) {
-		return storedScalar(name)
-	}
-	var failed error
-	out := word.ReplaceAllStringFunc(enumText(name), func(w string) string {
-		if w[0] == '"' || w[0] == '\'' || w == "STRUCT" || w == "MAP" {
-			return w
-		}
-		if w[0] == '[' {
-			return "[]"
-		}
-		to, err := storedScalar(w)
-		if err != nil && failed == nil {
-			failed = err
-		}
-		return to
-	})
-	return out, failed
+	return to, err
 }
 
-var enumType = regexp.MustCompile(`ENUM\((?:'(?:[^']|'')*'(?:, )?)*\)`)
-
-// enumText writes enumerations inside a nested type as VARCHAR.
-func enumText(name string) string { return enumType.ReplaceAllString(name, "VARCHAR") }
-
+// storedScalar maps types that Parquet lacks to ones it has. HUGEINT, which
+// sum() of integers returns, would silently become DOUBLE; it is stored as
+// BIGINT and overflows loudly.
 func storedScalar(name string) (string, error) {
 	switch name {
 	case "HUGEINT":
@@ -73,11 +40,16 @@ func storedScalar(name string) (string, error) {
 		return "UBIGINT", nil
 	case "TIMESTAMP_S", "TIMESTAMP_MS":
 		return "TIMESTAMP", nil
+	case "BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT",
+		"UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
+		"FLOAT", "DOUBLE", "VARCHAR", "JSON", "BLOB", "UUID",
+		"DATE", "TIME", "TIMESTAMP", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE":
+		return name, nil
 	}
-	if !storable(name) {
-		return name, fmt.Errorf("the type %s cannot be stored", name)
+	if strings.HasPrefix(name, "DECIMAL(") {
+		return name, nil
 	}
-	return name, nil
+	return name, fmt.Errorf("the type %s cannot be stored", name)
 }
 
 // project decides for every column of a SELECT how it is stored, rounding the

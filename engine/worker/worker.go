@@ -115,6 +115,7 @@ func enter(o options, args []string) error {
 func serve(o options, stdin io.Reader, stdout io.Writer) error {
 	// Writing past RLIMIT_FSIZE shall be an error DuckDB reports, not a signal.
 	signal.Ignore(syscall.SIGXFSZ)
+	go exitOnCPULimit()
 	ctx := context.Background()
 	db, err := duck.Open(ctx, o.cfg)
 	if err != nil {
@@ -144,6 +145,15 @@ func serve(o options, stdin io.Reader, stdout io.Writer) error {
 			return err
 		}
 	}
+}
+
+// exitOnCPULimit ends the process when its CPU time is used up: the Go runtime
+// by itself ignores the signal that says so.
+func exitOnCPULimit() {
+	spent := make(chan os.Signal, 1)
+	signal.Notify(spent, syscall.SIGXCPU)
+	<-spent
+	os.Exit(engine.ExitCPU) //nolint:forbidigo // the main goroutine is inside DuckDB and cannot return
 }
 
 // warm runs the parser once, so that the first job does not pay for it.
@@ -184,6 +194,8 @@ func run(ctx context.Context, db *duck.DB, r engine.Request) (engine.Reply, erro
 		return engine.Reply{Output: out}, err
 	case engine.KindQuery:
 		return db.Query(ctx, r)
+	case engine.KindReport:
+		return db.Report(ctx, r)
 	}
 	return engine.Reply{}, fmt.Errorf("unknown kind of job %q", r.Kind)
 }

@@ -26,7 +26,7 @@ func Attr() *syscall.SysProcAttr {
 
 // LimitCPU lets process pid use budget more CPU time than it has used so far,
 // rounded up to a whole second. Only the soft limit moves, so that a later call
-// can raise it without privileges; passing it ends the process by SIGXCPU.
+// can raise it without privileges; past it the process gets SIGXCPU every second.
 func LimitCPU(pid int, budget time.Duration) error {
 	used, err := CPUTime(pid)
 	if err != nil {
