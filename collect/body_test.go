@@ -20,7 +20,7 @@ func bombs(t *testing.T) map[string]string {
 	var g, z bytes.Buffer
 	gw, _ := gzip.NewWriterLevel(&g, gzip.BestCompression)
 	zw, _ := zstd.NewWriter(&z, zstd.WithEncoderConcurrency(1))
-	for range 128 {
+	for range 32 {
 		_, _ = gw.Write(zeros)
 		_, _ = zw.Write(zeros)
 	}

@@ -113,11 +113,12 @@ func gather(t *testing.T, reg *prometheus.Registry) map[string]float64 {
 			t.Errorf("%s has no help", f.GetName())
 		}
 		for _, m := range f.GetMetric() {
-			name := f.GetName()
+			var name strings.Builder
+			name.WriteString(f.GetName())
 			for _, l := range m.GetLabel() {
-				name += " " + l.GetName() + "=" + l.GetValue()
+				name.WriteString(" " + l.GetName() + "=" + l.GetValue())
 			}
-			got[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			got[name.String()] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
 		}
 	}
 	return got
