@@ -30,8 +30,8 @@ type rankedRow struct {
 	Amount amount
 }
 
-func (s *server) cardHTML(id string, c *Card, v cardView, open bool) cardHTML {
-	h := cardHTML{ID: id, Title: c.Title, Kind: c.Kind, Note: s.note(v, open)}
+func (s *server) cardHTML(id string, c *Card, v cardView) cardHTML {
+	h := cardHTML{ID: id, Title: c.Title, Kind: c.Kind, Note: s.note(v)}
 	if v.err != nil {
 		h.Trouble = v.err.Error()
 	}
@@ -47,14 +47,11 @@ func (s *server) cardHTML(id string, c *Card, v cardView, open bool) cardHTML {
 	return h
 }
 
-// note says as of when the answer is, whether it may change, and what goes on.
-func (s *server) note(v cardView, open bool) string {
+// note says as of when the answer is, and what goes on.
+func (s *server) note(v cardView) string {
 	note := ""
 	if !v.data.AsOf.IsZero() {
 		note = "As of " + moment(v.data.AsOf, s.Now())
-		if open {
-			note += "; newest hours may still change"
-		}
 	}
 	if v.running < slow {
 		return note

@@ -18,8 +18,15 @@ const (
 type chart struct {
 	Width, Height int
 	Bars          []bar
-	Top, Half     string   // what the upper edge and the middle stand for
-	Ticks         []string // along the time axis, evenly spread
+	Top, Half     string // what the upper edge and the middle stand for
+	Ticks         []tick // along the time axis
+}
+
+// tick is a label under the bars, at Place per cent of the width.
+type tick struct {
+	Place  float64
+	Anchor string // the part of the text that is there: start, middle or end
+	Text   string
 }
 
 // bar is one value of a series. X, Y and the sizes are in the chart's units;
@@ -73,7 +80,6 @@ func draw(points []point) *chart {
 	}
 	top = roundUp(top)
 	c := &chart{Width: slots * slotWidth, Height: chartHeight, Top: axisText(top), Half: axisText(top / 2)}
-	form := tickForm(step, last.Sub(first))
 	for _, p := range points {
 		slot := float64(int(p.at.Sub(first)/step) * slotWidth)
 		h := round(max(p.amount.Value, 0) / top * chartHeight)
@@ -82,7 +88,7 @@ func draw(points []point) *chart {
 			Time: p.at.Format("2 Jan 2006, " + timeForm(step)), Amount: p.amount,
 		})
 	}
-	c.Ticks = ticks(first, last, step, form)
+	c.Ticks = ticks(first, last, step)
 	return c
 }
 
@@ -102,18 +108,59 @@ func stepOf(points []point) time.Duration {
 	return max(step, span/maxSlots)
 }
 
-// ticks are five times at most, evenly spread from the first to the last slot.
-func ticks(first, last time.Time, step time.Duration, form string) []string {
-	n := min(4, int(last.Sub(first)/step))
-	var out []string
-	for i := range n + 1 {
-		at := first
-		if n > 0 {
-			at = first.Add(last.Sub(first) / time.Duration(n) * time.Duration(i)).Round(step)
+// ticks mark round times: the finest interval that gives no more than six.
+func ticks(first, last time.Time, step time.Duration) []tick {
+	const most = 6
+	span := last.Sub(first)
+	interval := max(step, span/most).Round(24*time.Hour) + 24*time.Hour
+	for _, d := range intervals() {
+		if d >= step && span/d < most {
+			interval = d
+			break
 		}
-		out = append(out, at.Format(form))
+	}
+	var out []tick
+	for at := first.Truncate(interval); !at.After(last); at = at.Add(interval) {
+		if !at.Before(first) {
+			out = append(out, tickAt(at, first, last, step))
+		}
+	}
+	if len(out) == 0 {
+		return []tick{tickAt(first, first, last, step)}
 	}
 	return out
+}
+
+// intervals between ticks that people count in.
+func intervals() []time.Duration {
+	const day = 24 * time.Hour
+	return []time.Duration{
+		time.Second, 5 * time.Second, 15 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute,
+		time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour, day, 2 * day, 7 * day, 14 * day, 28 * day,
+	}
+}
+
+// tickAt places a label under the middle of its slot, but not over an edge.
+func tickAt(at, first, last time.Time, step time.Duration) tick {
+	place := (at.Sub(first).Seconds() + step.Seconds()/2) / (last.Sub(first) + step).Seconds()
+	t := tick{Place: round(place * 100), Anchor: "middle", Text: at.Format(tickForm(at, step))}
+	if place < 0.06 {
+		t.Place, t.Anchor = 0, "start"
+	} else if place > 0.94 {
+		t.Place, t.Anchor = 100, "end"
+	}
+	return t
+}
+
+func tickForm(at time.Time, step time.Duration) string {
+	switch {
+	case at.Equal(at.Truncate(24 * time.Hour)):
+		return "2 Jan"
+	case step < time.Minute:
+		return "15:04:05"
+	default:
+		return "15:04"
+	}
 }
 
 func timeForm(step time.Duration) string {
@@ -127,26 +174,13 @@ func timeForm(step time.Duration) string {
 	}
 }
 
-func tickForm(step, span time.Duration) string {
-	switch {
-	case step >= 24*time.Hour:
-		return "2 Jan"
-	case span >= 20*time.Hour:
-		return "2 Jan 15:04"
-	case step >= time.Minute:
-		return "15:04"
-	default:
-		return "15:04:05"
-	}
-}
-
-// roundUp is the next 1, 2 or 5 times a power of ten: an edge people can read.
+// roundUp is the next number people can halve in their heads.
 func roundUp(v float64) float64 {
 	if v <= 0 {
 		return 1
 	}
 	power := math.Pow(10, math.Floor(math.Log10(v)))
-	for _, m := range []float64{1, 2, 5} {
+	for _, m := range []float64{1, 2, 3, 4, 5, 6, 8} {
 		if m*power >= v {
 			return m * power
 		}

@@ -100,6 +100,7 @@ func (f *boardFile) read(folder fs.FS, file string) {
 		f.board = Dashboard{}
 		return
 	}
+	f.board.Title = cmp.Or(f.board.Title, strings.TrimSuffix(file, path.Ext(file)))
 	f.findCards(text)
 	f.check()
 }

@@ -65,6 +65,7 @@ type view struct {
 	Status   Status
 	Waiting  int64
 	Complete string // what the watermark says
+	Open     string // that numbers may still change
 	Boards   []boardView
 	Datasets []datasetView
 	First    string // the command that sends a first event, when there is none
@@ -108,6 +109,9 @@ func (s *server) view(r *http.Request) view {
 	if !status.Watermark.IsZero() {
 		v.Complete = moment(status.Watermark, s.Now())
 	}
+	if sum(status.Datasets).Open > 0 {
+		v.Open = "The newest hours may still change."
+	}
 	for _, d := range status.Datasets {
 		class, words := worst(d)
 		v.Datasets = append(v.Datasets, datasetView{
@@ -137,13 +141,12 @@ func (s *server) boards(r *http.Request, status Status) []boardView {
 		}
 	}
 	known := s.board.Cards(r.Context(), asked, status.Revision)
-	open := sum(status.Datasets).Open > 0
 	var boards []boardView
 	n := 0
 	for i, d := range s.Dashboards {
 		b := boardView{Title: d.Title}
 		for j := range d.Cards {
-			b.Cards = append(b.Cards, s.cardHTML(fmt.Sprintf("card-%d-%d", i, j), asked[n], known[n], open))
+			b.Cards = append(b.Cards, s.cardHTML(fmt.Sprintf("card-%d-%d", i, j), asked[n], known[n]))
 			n++
 		}
 		boards = append(boards, b)
