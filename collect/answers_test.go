@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/reedbed/reedbed/collect/protocol"
 )
 
 // TestAnswers is docs/protocol-answers.md as a table.
@@ -168,6 +170,15 @@ func TestSegmentAnswer(t *testing.T) {
 	}
 	if b := m.last(t); b.Protocol != "segment" || b.Source != "web" {
 		t.Errorf("journalled as %q of %q", b.Protocol, b.Source)
+	}
+}
+
+func TestEventLimits(t *testing.T) {
+	d, _ := newDoor(t, Options{Limits: Limits{Events: protocol.Limits{Events: 2, EventBytes: 100}}})
+	long := `{"name":"` + strings.Repeat("x", 100) + `"}`
+	w := call{path: "/v1/events?key=demo", body: "[" + one[:len(one)-len(`,"properties":{"n":1}}`)] + "}," + long + "," + one + "]"}.do(d)
+	if a := parse(t, w); a.Accepted != 1 || a.Quarantined != 2 {
+		t.Errorf("%s", w.Body)
 	}
 }
 

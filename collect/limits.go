@@ -1,6 +1,10 @@
 package collect
 
-import "cmp"
+import (
+	"cmp"
+
+	"github.com/reedbed/reedbed/collect/protocol"
+)
 
 // Limits bounds what one request, and all requests together, may take. A zero
 // field means its default.
@@ -20,6 +24,9 @@ type Limits struct {
 	// requests hold together (64 MiB). Encoding their records takes about as
 	// much again.
 	InFlightBytes int64
+	// Events bounds single events and their number. Loading must use the same
+	// limits, or it would refuse what the door accepted.
+	Events protocol.Limits
 }
 
 const mib = 1 << 20
@@ -31,5 +38,6 @@ func (l Limits) withDefaults() Limits {
 		Ratio:         cmp.Or(l.Ratio, 200),
 		InFlight:      cmp.Or(l.InFlight, 1024),
 		InFlightBytes: cmp.Or(l.InFlightBytes, 64*mib),
+		Events:        l.Events,
 	}
 }

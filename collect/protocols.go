@@ -69,7 +69,7 @@ func newRoutes() (routes map[string]route, labels []string) {
 // split fills the batch with the events of the body, each with its verdict,
 // and returns the write key found in it. A body that could not be expanded is
 // one refused item, kept as it was sent.
-func (x *exchange) split(body []byte, refused event.Refusal) (key string) {
+func (x *exchange) split(body []byte, refused event.Refusal, l *Limits) (key string) {
 	if refused.Code != "" {
 		x.batch.Items, x.batch.Shared = []event.Item{{Refusal: refused, Raw: body}}, nil
 		x.reply.ids = []string{""}
@@ -80,7 +80,7 @@ func (x *exchange) split(body []byte, refused event.Refusal) (key string) {
 	}
 	d := &x.decoders[x.route.entry.index]
 	if *d == nil {
-		*d = protocol.NewDecoder(x.route.entry.format, protocol.Limits{})
+		*d = protocol.NewDecoder(x.route.entry.format, l.Events)
 	}
 	request := (*d).Split(body, x.route.typ)
 	x.batch.Items, x.batch.Shared = request.Items, request.Shared

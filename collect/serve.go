@@ -84,7 +84,7 @@ func (d *Door) take(r *http.Request, x *exchange) *problem {
 	if err != nil {
 		return x.stopped(err)
 	}
-	key := x.split(body, refusal)
+	key := x.split(body, refusal, &d.limits)
 	if x.source == x.set.unknown {
 		if p := x.claim(r, key); p != nil {
 			return p
