@@ -252,3 +252,13 @@ func (c *Converger) finished(k dataset.Task) {
 	c.mu.Unlock()
 	c.Wake()
 }
+
+// Key returns the key columns of a deployed stage, nil if it has none.
+func (c *Converger) Key(name string) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s := c.stages[name]; s != nil {
+		return s.stage.Header.Key
+	}
+	return nil
+}

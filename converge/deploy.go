@@ -365,5 +365,5 @@ func (d *deployment) deployments(set map[string]*deployed) []dataset.Deployment 
 
 // rejectedColumns are the columns of refused rows: the stage's own, and why.
 func rejectedColumns(columns []dataset.Column) []dataset.Column {
-	return append(slices.Clone(columns), dataset.Column{Name: "rejected_because", Type: "VARCHAR"})
+	return append(slices.Clone(columns), dataset.Column{Name: engine.ReasonColumn, Type: "VARCHAR"})
 }

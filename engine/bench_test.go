@@ -15,10 +15,10 @@ func BenchmarkSmallBuild(b *testing.B) {
 		b.Run(rows, func(b *testing.B) {
 			p := newPool(b, engine.Options{QueryWorkers: -1})
 			in := build(b, p, engine.BuildJob{SQL: "SELECT range AS id, 'user' || range % 17 AS u, range % 5 AS n, '{\"a\":1}'::JSON AS props, " +
-				"TIMESTAMPTZ '2026-01-01 00:00:00+00' + to_seconds(range % 3600) AS at FROM range(" + rows + ")"}).Output.Path
+				"TIMESTAMPTZ '2026-01-01 00:00:00+00' + to_seconds(range % 3600) AS seen FROM range(" + rows + ")"}).Output.Path
 			job := engine.BuildJob{
-				SQL:    "SELECT id, u, n, props, at FROM t WHERE n > 0",
-				Tables: []engine.Table{{Name: "t", Files: []string{in}}}, OrderBy: []string{"at"},
+				SQL:    "SELECT id, u, n, props, seen FROM t WHERE n > 0",
+				Tables: []engine.Table{{Name: "t", Files: []string{in}}}, OrderBy: []string{"seen"},
 			}
 			var cpu time.Duration
 			for b.Loop() {

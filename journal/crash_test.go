@@ -115,6 +115,9 @@ func (w *world) read(j *journal.Journal, allowed func(record uint64) bool) {
 	}
 }
 
+// overtaken allows what a release may take away from under a read.
+func (w *world) overtaken(n uint64) bool { return n < w.released.Record }
+
 func none(uint64) bool { return false }
 
 // broken accepts a read error only from a journal that has failed.
@@ -155,7 +158,7 @@ func (w *world) live(j *journal.Journal, steps int) {
 	for range steps {
 		switch w.rng.IntN(6) {
 		case 0:
-			w.read(j, func(n uint64) bool { return n < w.released.Record }) // a release may overtake a read
+			w.read(j, w.overtaken)
 		case 1:
 			if n := len(w.seen); n > 0 {
 				at := j.Durable() // what was read may be released
@@ -333,7 +336,7 @@ func failingWrites(w *world, seed uint64) {
 	if len(w.acked) != before+3 {
 		w.fatalf("appends fail after the disk has recovered")
 	}
-	w.read(j, none)
+	w.read(j, w.overtaken)
 	if w.rng.IntN(2) == 0 {
 		j.Close()
 	}

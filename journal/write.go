@@ -113,10 +113,10 @@ func (j *Journal) place(size int64) error {
 // begin makes the next blank segment the tail. Its header becomes durable with
 // the first batch in it, in one sync; until then a crash leaves either a blank
 // file or an empty segment. A generation is never given twice, so a header
-// that was written but reported as failed stands for an empty stretch.
+// that was written but reported as failed stands for an empty stretch; the old
+// tail takes no more records from then on, since that header may end it.
 func (j *Journal) begin() error {
 	w := &j.w
-	w.tail = nil
 	if w.unused == nil {
 		p := <-j.ready
 		if p.err != nil {
@@ -124,6 +124,7 @@ func (j *Journal) begin() error {
 		}
 		w.unused = p.segment
 	}
+	w.tail = nil
 	w.generation++
 	seg := w.unused
 	seg.use(newHeader(w.generation, w.at))

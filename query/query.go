@@ -24,8 +24,10 @@ import (
 type Engine interface {
 	// Parse gives the syntax tree of exactly one SELECT, or engine.ErrNotSelect.
 	Parse(ctx context.Context, sql string) (engine.Parsed, error)
-	// Query streams the answer to w.
+	// Query streams the answer to w, from a worker made for this query.
 	Query(ctx context.Context, job engine.QueryJob, w io.Writer) (engine.QueryResult, error)
+	// Report is Query for SQL of the project itself, in a warm worker.
+	Report(ctx context.Context, job engine.QueryJob, w io.Writer) (engine.QueryResult, error)
 }
 
 // Service answers queries. It is safe for concurrent use.
@@ -70,6 +72,17 @@ func (s *Service) Run(ctx context.Context, sql, format string, w io.Writer) (Res
 		return Result{}, err
 	}
 	res, err := s.Engine.Query(ctx, engine.QueryJob{SQL: sql, Tables: tables, Format: format, Limits: s.Limits}, w)
+	return Result{QueryResult: res, Revision: revision}, err
+}
+
+// Report answers one SELECT of the project's own files, such as a dashboard's
+// card, as lines of JSON. It skips the one-shot worker, not the other limits.
+func (s *Service) Report(ctx context.Context, sql string, w io.Writer) (Result, error) {
+	tables, revision, err := s.Tables(ctx, sql)
+	if err != nil {
+		return Result{}, err
+	}
+	res, err := s.Engine.Report(ctx, engine.QueryJob{SQL: sql, Tables: tables, Format: "ndjson", Limits: s.Limits}, w)
 	return Result{QueryResult: res, Revision: revision}, err
 }
 

@@ -125,7 +125,7 @@ func (s *Stream) items(who listener, n int) []item {
 		items[i] = item{seq: s.seq[who.id], context: context}
 		s.seq[who.id]++
 		if s.rng.Float64() < s.Malformed {
-			items[i].bad = garbage[s.rng.IntN(len(garbage))]
+			items[i].bad = fmt.Sprintf(garbage[s.rng.IntN(len(garbage))], uuid4(s.rng))
 		}
 	}
 	return items
@@ -133,12 +133,12 @@ func (s *Stream) items(who listener, n int) []item {
 
 // garbage is JSON, and yet no event: one name twice, no name, no such type, a
 // name that is no text. Each begins with a brace, so that it is one line of
-// its own among lines of events.
+// its own among lines of events, and takes an id, so that no two are equal.
 var garbage = [...]string{
-	`{"type":"track","name":"Track Played","event":"Track Played","name":"Track Paused","event":"Track Paused"}`,
-	`{"type":"track","properties":{"track_id":"trk_000001"}}`,
-	`{"type":"purchase","name":"Track Played","event":"Track Played"}`,
-	`{"type":"track","name":{"en":"Track Played"},"event":["Track Played"]}`,
+	`{"nonce":%q,"type":"track","name":"Track Played","event":"Track Played","name":"Track Paused","event":"Track Paused"}`,
+	`{"nonce":%q,"type":"track","properties":{"track_id":"trk_000001"}}`,
+	`{"nonce":%q,"type":"purchase","name":"Track Played","event":"Track Played"}`,
+	`{"nonce":%q,"type":"track","name":{"en":"Track Played"},"event":["Track Played"]}`,
 }
 
 // event makes one item what an ordinary listener does.

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,17 +22,15 @@ type node map[string]any
 // Analyse reads the engine's serialisation of one parsed SELECT.
 func Analyse(ast string) (Analysis, error) {
 	var doc struct {
-		Statements []struct {
-			Node node `json:"node"`
-		} `json:"statements"`
+		Node node `json:"node"`
 	}
 	if err := json.Unmarshal([]byte(ast), &doc); err != nil {
-		return Analysis{}, fmt.Errorf("syntax tree: %w", err)
+		return Analysis{}, fmt.Errorf("read the syntax tree: %w", err)
 	}
-	if len(doc.Statements) != 1 {
-		return Analysis{}, fmt.Errorf("a stage is one SELECT, this has %d statements", len(doc.Statements))
+	if doc.Node == nil {
+		return Analysis{}, errors.New("the syntax tree has no query")
 	}
-	a := Analysis{root: doc.Statements[0].Node}
+	a := Analysis{root: doc.Node}
 	tables, functions := map[string]bool{}, map[string]bool{}
 	collect(a.root, map[string]bool{}, tables, functions)
 	a.Tables, a.Functions = slices.Sorted(maps.Keys(tables)), slices.Sorted(maps.Keys(functions))

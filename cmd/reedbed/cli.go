@@ -16,15 +16,23 @@ import (
 type cli struct {
 	globals
 
+	Demo       demoCmd       `cmd:"" help:"Run the example project with simulated listeners."`
 	Init       initCmd       `cmd:"" help:"Make a project from a template."`
+	Up         upCmd         `cmd:"" help:"Run a project."`
+	Import     importCmd     `cmd:"" help:"Import files of events."`
+	SQL        sqlCmd        `cmd:"" name:"sql" help:"Answer one SELECT over the datasets."`
+	Status     statusCmd     `cmd:"" help:"Say what is loaded, fresh, stale and failed."`
+	Tail       tailCmd       `cmd:"" help:"Show events as they arrive."`
 	Lint       lintCmd       `cmd:"" help:"Check the files of a project."`
+	Journal    journalCmd    `cmd:"" help:"Look into the journal."`
+	Simulate   simulateCmd   `cmd:"" help:"Send simulated listeners to a front door."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 	Completion completionCmd `cmd:"" help:"Print the completion script of a shell."`
 }
 
 // globals are the flags every subcommand has.
 type globals struct {
-	Dir     string `short:"C" default:"." env:"REEDBED_DIR" placeholder:"DIR" help:"Project folder."`
+	Dir     string `name:"project" short:"C" default:"." env:"REEDBED_DIR" placeholder:"DIR" help:"Project folder."`
 	JSON    bool   `help:"Answers and errors as JSON."`
 	Quiet   bool   `short:"q" help:"Say nothing but answers and errors."`
 	Verbose bool   `short:"v" help:"Say more about what happens."`

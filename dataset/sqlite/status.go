@@ -1,6 +1,9 @@
 package sqlite
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // DatasetStatus counts a dataset's partitions by state, and its promoted rows.
 // Every partition is in exactly one of Fresh, Stale, Running, Deferred, Held,
@@ -27,7 +30,9 @@ type Status struct {
 	Datasets []DatasetStatus
 	Errors   []Failure
 	Load     LoadTotals
-	Revision int64
+	// ReceivedTo is the received time the journal is loaded up to.
+	ReceivedTo time.Time
+	Revision   int64
 }
 
 // Failure is a partition whose last run failed.
@@ -46,11 +51,13 @@ func (c *Catalog) Status(ctx context.Context) (Status, error) {
 		if err := t.QueryRowContext(ctx, "SELECT value FROM meta WHERE key = 'revision'").Scan(&s.Revision); err != nil {
 			return err
 		}
-		err := t.QueryRowContext(ctx, "SELECT event, loaded, quarantined, repeats, lost FROM cursors WHERE name = 'load'").
-			Scan(&s.Load.Events, &s.Load.Loaded, &s.Load.Quarantined, &s.Load.Repeats, &s.Load.Lost)
+		var received int64
+		err := t.QueryRowContext(ctx, "SELECT event, loaded, quarantined, repeats, lost, received_to FROM cursors WHERE name = 'load'").
+			Scan(&s.Load.Events, &s.Load.Loaded, &s.Load.Quarantined, &s.Load.Repeats, &s.Load.Lost, &received)
 		if err != nil {
 			return err
 		}
+		s.ReceivedTo = fromMicros(received)
 		if err := t.countDatasets(&s); err != nil {
 			return err
 		}

@@ -205,7 +205,7 @@ func (d *DB) Compact(ctx context.Context, r engine.Request) (*engine.Output, err
 		return nil, err
 	}
 	from := "SELECT * FROM " + d.reader(r.Tables[0])
-	columns, err := d.describe(ctx, from)
+	columns, err := d.columns(ctx, "SELECT column_name, column_type FROM (DESCRIBE "+from+")")
 	if err != nil {
 		return nil, translate(err, "")
 	}

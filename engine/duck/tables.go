@@ -84,7 +84,8 @@ func (d *DB) bind(ctx context.Context, query string) ([]dataset.Column, error) {
 	if err := d.create(ctx, "VIEW", sqlView, "SELECT * FROM query("+text(query)+")"); err != nil {
 		return nil, d.explain(ctx, query, err)
 	}
-	columns, err := d.describe(ctx, ident(sqlView))
+	// The view knows its columns already; DESCRIBE would bind it once more.
+	columns, err := d.columns(ctx, "SELECT name, type FROM pragma_table_info("+text(sqlView)+")")
 	return columns, translate(err, query)
 }
 
@@ -101,8 +102,9 @@ func (d *DB) explain(ctx context.Context, query string, failed error) error {
 	return translate(failed, "")
 }
 
-func (d *DB) describe(ctx context.Context, relation string) ([]dataset.Column, error) {
-	rows, err := d.conn.QueryContext(ctx, "SELECT column_name, column_type FROM (DESCRIBE "+relation+")")
+// columns runs a query of ours that returns names and types.
+func (d *DB) columns(ctx context.Context, query string) ([]dataset.Column, error) {
+	rows, err := d.conn.QueryContext(ctx, query)
 	if err != nil {
 		return nil, err
 	}

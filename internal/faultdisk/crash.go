@@ -74,6 +74,23 @@ func (f *FS) SetFault(fault Fault) {
 	f.fault, f.ops = fault, 0
 }
 
+// SetGate installs a function that writes and syncs of files call before they
+// begin, outside any lock, and that may take as long as it likes.
+func (f *FS) SetGate(gate func(Op)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.gate = gate
+}
+
+func (f *FS) pass(kind Kind, name string) {
+	f.mu.Lock()
+	gate := f.gate
+	f.mu.Unlock()
+	if gate != nil {
+		gate(Op{Kind: kind, Name: name})
+	}
+}
+
 // Ops is the number of operations since SetFault.
 func (f *FS) Ops() int {
 	f.mu.Lock()

@@ -29,6 +29,7 @@ type FS struct {
 	locks   map[string]bool
 	limit   int64 // bytes; 0: none
 	fault   Fault
+	gate    func(Op)
 	ops     int
 }
 

@@ -35,6 +35,7 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func (f *file) WriteAt(p []byte, off int64) (int, error) {
+	f.fs.pass(Write, f.name)
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
 	if f.closed {
@@ -72,6 +73,7 @@ func (f *file) Truncate(size int64) error {
 // Sync makes the contents durable. When it fails without having done so, the
 // changes are no longer dirty, only cached, as on Linux file systems.
 func (f *file) Sync() error {
+	f.fs.pass(Sync, f.name)
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
 	if f.closed {

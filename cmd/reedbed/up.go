@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/reedbed/reedbed/node"
+)
+
+type upCmd struct {
+	Listen string `placeholder:"HOST:PORT" help:"Address to listen on, instead of the configured one."`
+}
+
+// Run runs a project until a signal ends it.
+func (c upCmd) Run(ctx context.Context, g *globals, term terminal) error {
+	project, err := g.project(overrides("listen", c.Listen))
+	if err != nil {
+		return err
+	}
+	n, err := node.Open(ctx, node.Options{Project: project, Log: g.logger(term)})
+	if err != nil {
+		return err
+	}
+	defer n.Close()
+	url, err := n.Listen(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(term.out, "listening on %s\n", url)
+	return n.Run(ctx, func() { fmt.Fprintln(term.out, "ready") })
+}
+
+// overrides are settings a flag gives; an empty flag gives none.
+func overrides(path, value string) map[string]string {
+	if value == "" {
+		return nil
+	}
+	return map[string]string{path: value}
+}

@@ -1,0 +1,84 @@
+package journal
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/reedbed/reedbed/internal/faultdisk"
+)
+
+// FuzzSegment reads any bytes as a segment: it never fails otherwise than by a
+// typed error, never yields more than there is, and Open copes with them.
+func FuzzSegment(f *testing.F) {
+	h := newHeader(1, Position{})
+	var batch []byte
+	for _, p := range []string{"", "a", "hello, world"} {
+		batch = appendRecord(batch, Record{Events: 2, Payload: []byte(p)})
+	}
+	next := h.seal().stamp(batch, Position{})
+	good := append(append(h.copies(), batch...), h.seal().mark(next)...)
+	f.Add(good, uint16(0), byte(0))
+	f.Add(good, uint16(dataStart+3), byte(1))
+	f.Add(good[:len(good)-50], uint16(0), byte(0))
+	f.Add([]byte{}, uint16(0), byte(0))
+	f.Fuzz(func(t *testing.T, segment []byte, at uint16, flip byte) {
+		b := make([]byte, 16<<10)
+		copy(b, good)
+		copy(b[min(int(at), len(b)):], segment)
+		b[int(at)%len(b)] ^= flip
+		fsys := faultdisk.New()
+		fsys.Replace("00000000.seg", b)
+		total := 0
+		for found, err := range Inspect(fsys) {
+			if err != nil {
+				break
+			}
+			total += len(found.Payload)
+		}
+		if total > len(b) {
+			t.Fatalf("%d bytes of payload in a segment of %d", total, len(b))
+		}
+		j, err := Open(fsys, Options{SegmentBytes: 16 << 10, MaxRecord: 4 << 10, Reserve: -1})
+		if err != nil {
+			return
+		}
+		defer j.Close()
+		at0 := j.First()
+		for e, err := range j.Read(t.Context(), at0) {
+			if err == nil && e.Next.Record <= e.At.Record {
+				t.Fatalf("no progress at %v", e.At)
+			}
+		}
+		if _, err := j.Append(t.Context(), Record{Payload: []byte("next")}); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// FuzzScanner looks for records in any bytes.
+func FuzzScanner(f *testing.F) {
+	s := newHeader(1, Position{}).seal()
+	batch := appendRecord(nil, Record{Payload: []byte("x")})
+	s.stamp(batch, Position{})
+	f.Add(batch, 0)
+	f.Add(append(make([]byte, 8), batch...), 12)
+	f.Fuzz(func(t *testing.T, b []byte, tagAt int) {
+		if tagAt >= 0 && tagAt+4 <= len(b) {
+			le.PutUint32(b[tagAt:], s.record)
+		}
+		sc := &scanner{r: bytes.NewReader(b), seal: s, end: int64(len(b))}
+		at := Position{}
+		err := sc.walk(0, at, unknown, func(it item, g *gap) error {
+			if g == nil && (it.end <= it.off || it.At.Record < at.Record) {
+				t.Fatalf("no progress at %d", it.off)
+			}
+			if g == nil {
+				at = it.Next
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+}

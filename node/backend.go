@@ -1,0 +1,184 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/reedbed/reedbed/dataset"
+	"github.com/reedbed/reedbed/dataset/sqlite"
+	"github.com/reedbed/reedbed/event"
+	"github.com/reedbed/reedbed/web"
+)
+
+// backend is the node as pages, API and the control socket see it.
+type backend struct{ n *Node }
+
+var _ web.Backend = backend{}
+
+// Status says what is on record now, with what runs at this moment.
+func (b backend) Status(ctx context.Context) (web.Status, error) {
+	n := b.n
+	out, err := status(ctx, n.catalog, n.journal.Durable().Event)
+	if err != nil {
+		return out, err
+	}
+	out.Problems = n.Problems()
+	running := n.converger.Running()
+	for i := range out.Datasets {
+		d := &out.Datasets[i]
+		d.Running = min(running[d.Name], d.Stale)
+		d.Stale -= d.Running
+	}
+	out.Watermark, err = n.watermark(ctx)
+	return out, err
+}
+
+// status is what the catalog says, beside a journal that ends after journalEnd
+// events.
+func status(ctx context.Context, catalog *sqlite.Catalog, journalEnd uint64) (web.Status, error) {
+	s, err := catalog.Status(ctx)
+	if err != nil {
+		return web.Status{}, err
+	}
+	end := max(int64(journalEnd), s.Load.Events)
+	out := web.Status{
+		Journal: web.JournalStatus{End: end, Loaded: s.Load.Events}, Datasets: s.Datasets, Failures: s.Errors,
+		Totals:    web.Totals{Acknowledged: end, Loaded: s.Load.Loaded, Quarantined: s.Load.Quarantined, DuplicatesRemoved: s.Load.Repeats},
+		Watermark: s.ReceivedTo, Revision: s.Revision, Version: Version(), Converged: end == s.Load.Events,
+	}
+	for _, d := range s.Datasets {
+		if d.Stale+d.Deferred+d.Failed > 0 {
+			out.Converged = false
+		}
+		if d.Name == dataset.Quarantine {
+			out.Quarantine.Rows = d.Rows
+		}
+	}
+	return out, nil
+}
+
+// Query answers one person's SELECT under a lease.
+func (b backend) Query(ctx context.Context, sql, format string, w io.Writer) (web.QueryInfo, error) {
+	done, err := b.n.leases.read(ctx)
+	if err != nil {
+		return web.QueryInfo{}, err
+	}
+	defer done()
+	res, err := b.n.query.Run(ctx, sql, format, w)
+	return web.QueryInfo{Rows: res.Rows, Truncated: res.Truncated, Revision: res.Revision}, err
+}
+
+// Card runs the project's own SQL and gives its rows as values.
+func (b backend) Card(ctx context.Context, sql string) (web.CardData, error) {
+	done, err := b.n.leases.read(ctx)
+	if err != nil {
+		return web.CardData{}, err
+	}
+	defer done()
+	var answer bytes.Buffer
+	res, err := b.n.query.Report(ctx, sql, &answer)
+	if err != nil {
+		return web.CardData{}, err
+	}
+	out := web.CardData{Revision: res.Revision, AsOf: time.Now().UTC()}
+	for _, c := range res.Columns {
+		out.Columns = append(out.Columns, c.Name)
+	}
+	d := json.NewDecoder(&answer)
+	d.UseNumber()
+	for {
+		var row map[string]any
+		if err := d.Decode(&row); errors.Is(err, io.EOF) {
+			return out, nil
+		} else if err != nil {
+			return web.CardData{}, fmt.Errorf("read card: %w", err)
+		}
+		values := make([]any, len(out.Columns))
+		for i, name := range out.Columns {
+			values[i] = row[name]
+		}
+		out.Rows = append(out.Rows, values)
+	}
+}
+
+// tailBuffer is how far a reader of the tail may fall behind before it misses events.
+const tailBuffer = 1024
+
+// Tail sends what becomes durable from now on.
+func (b backend) Tail(ctx context.Context) (<-chan web.TailEvent, error) {
+	out := make(chan web.TailEvent, tailBuffer)
+	go func() {
+		defer close(out)
+		missed := int64(0)
+		for e, info := range b.n.tail(ctx) {
+			t := tailEvent(e, info)
+			t.Missed = missed
+			select {
+			case out <- t:
+				missed = 0
+			default:
+				missed++
+			}
+		}
+	}()
+	return out, nil
+}
+
+func tailEvent(e event.Envelope, info TailInfo) web.TailEvent {
+	t := web.TailEvent{ReceivedAt: info.Batch.ReceivedAt, Source: info.Batch.Source, ID: e.ID, Type: e.Type, Name: e.Name}
+	if info.Refusal != (event.Refusal{}) {
+		t.Reason = info.Refusal.Error()
+	}
+	if json.Valid(info.Raw) {
+		t.Event = bytes.Clone(info.Raw)
+	} else {
+		t.Text = string(bytes.ToValidUTF8(info.Raw, []byte("\uFFFD")))
+	}
+	return t
+}
+
+// Ready says why load balancers should send nobody here, or nil.
+func (b backend) Ready() error {
+	select {
+	case <-b.n.journal.Failed():
+		return errors.New("the journal's disk failed")
+	default:
+	}
+	return b.n.door.Ready()
+}
+
+// Version is the program's version, as built.
+func Version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+// pages is everything the listener answers.
+func (n *Node) pages() (http.Handler, error) {
+	dashboards, problems := web.ReadDashboards(os.DirFS(n.project.DashboardsDir()), "dashboards")
+	n.problems.add(problems)
+	addr, _ := n.listener.Addr().(*net.TCPAddr)
+	o := web.Options{
+		Backend: backend{n}, Collect: n.door.Handler(), Dashboards: dashboards, Project: n.project.Config.Name,
+		Metrics:  promhttp.HandlerFor(n.registry, promhttp.HandlerOpts{}),
+		URL:      "http://" + n.listener.Addr().String(),
+		Loopback: addr != nil && addr.IP.IsLoopback(), Token: string(n.project.Config.Token), Log: n.log.With("part", "web"),
+	}
+	if s := n.project.Config.Sources; len(s) > 0 && len(s[0].Keys) > 0 {
+		o.WriteKey = string(s[0].Keys[0])
+	}
+	return web.New(o)
+}

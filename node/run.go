@@ -1,0 +1,141 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/reedbed/reedbed/collect"
+	"github.com/reedbed/reedbed/stage"
+)
+
+// drainTime bounds how long a stopping node waits for requests under way.
+const drainTime = 10 * time.Second
+
+// maxConnections bounds the open connections of the listener.
+const maxConnections = 10_000
+
+// Listen binds the project's address, so that the URL is known before Run.
+func (n *Node) Listen(ctx context.Context) (url string, err error) {
+	var lc net.ListenConfig
+	if n.listener, err = lc.Listen(ctx, "tcp", n.project.Config.Listen); err != nil {
+		return "", fmt.Errorf("listen on %s: %w", n.project.Config.Listen, err)
+	}
+	return "http://" + n.listener.Addr().String(), nil
+}
+
+// Run serves, loads and converges until ctx ends, then drains: requests under
+// way are answered, what was acknowledged stays in the journal for the next
+// start. ready is called once the definitions are deployed. A journal that can
+// no longer promise durability ends Run with its error: the process must exit
+// and recover.
+func (n *Node) Run(ctx context.Context, ready func()) error {
+	g, ctx := errgroup.WithContext(ctx)
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	if n.listener != nil {
+		g.Go(func() error { return n.serve(ctx, stop) })
+	} else {
+		context.AfterFunc(ctx, stop)
+	}
+	g.Go(func() error { return n.serveControl(ctx) })
+	g.Go(func() error { return n.watchJournal(work) })
+	g.Go(func() error { return n.loader.Run(work) })
+	g.Go(func() error { return n.collectGarbage(work) })
+	g.Go(func() error {
+		if err := n.Deploy(work); err != nil {
+			return err
+		}
+		ready()
+		return n.converger.Run(work)
+	})
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// watchJournal ends the node when an fsync failed: nothing may be acknowledged
+// on a journal whose state on disk is unknown.
+func (n *Node) watchJournal(ctx context.Context) error {
+	select {
+	case <-n.journal.Failed():
+		return errors.New("the journal's disk failed an fsync: what is not acknowledged must be sent again; stopping so that the next start recovers from what is on disk")
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// serve answers HTTP until ctx ends, drains, and then stops the rest.
+func (n *Node) serve(ctx context.Context, stop func()) error {
+	defer stop()
+	pages, err := n.pages()
+	if err != nil {
+		return err
+	}
+	server := collect.Server(pages)
+	var served sync.WaitGroup
+	var failure error
+	served.Go(func() {
+		if err := server.Serve(collect.LimitListener(n.listener, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
+			failure = err
+		}
+	})
+	<-ctx.Done()
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	err = errors.Join(n.door.Drain(drain), server.Shutdown(drain))
+	served.Wait()
+	return errors.Join(failure, err)
+}
+
+// problems are what is wrong with the project's files, as last deployed.
+type problems struct {
+	mu   sync.Mutex
+	list []stage.Problem
+}
+
+func (p *problems) set(list []stage.Problem) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.list = list
+}
+
+func (p *problems) add(list []stage.Problem) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.list = append(p.list, list...)
+}
+
+// Problems lists what is wrong with the project's stage files.
+func (n *Node) Problems() []stage.Problem {
+	n.problems.mu.Lock()
+	defer n.problems.mu.Unlock()
+	return n.problems.list
+}
+
+// Deploy reads the project's definitions and puts them to work. Files with
+// problems are logged and kept for Problems; they stop nothing.
+func (n *Node) Deploy(ctx context.Context) error {
+	found, err := n.converger.Deploy(ctx, definitions(n.project))
+	n.problems.set(found)
+	for _, p := range found {
+		n.log.Error("stage file", "problem", p.Error())
+	}
+	return err
+}
+
+// Settle loads all that is durable and converges until nothing is due, bringing
+// forward what debounce postpones. Run must be running.
+func (n *Node) Settle(ctx context.Context) error {
+	if err := n.loader.Drain(ctx); err != nil {
+		return err
+	}
+	return n.converger.Settle(ctx)
+}
