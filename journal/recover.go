@@ -27,6 +27,16 @@ type Recovery struct {
 // Open opens the journal in folder fsys, or makes one. A second process is
 // refused. When Open returns, everything that can be read is durable.
 func Open(fsys disk.FS, opt Options) (*Journal, error) {
+	k, err := recovered(fsys, opt)
+	if err != nil {
+		return nil, fmt.Errorf("journal: cannot open: %w", err)
+	}
+	k.run(k)
+	return k.Journal, nil
+}
+
+// recovered is a journal that is ready to run.
+func recovered(fsys disk.FS, opt Options) (*keeper, error) {
 	started := time.Now()
 	opt, err := opt.withDefaults()
 	if err != nil {
@@ -40,16 +50,15 @@ func Open(fsys disk.FS, opt Options) (*Journal, error) {
 	j.wake.L = &j.mu
 	if l, ok := fsys.(disk.Locker); ok {
 		if j.lock, err = l.Lock("lock"); err != nil {
-			return nil, fmt.Errorf("journal: %w", err)
+			return nil, err
 		}
 	}
 	k := &keeper{Journal: j}
 	if err := k.recover(); err != nil {
-		return nil, errors.Join(fmt.Errorf("journal: cannot open: %w", err), closeAll(j.segments), closeAll(k.blanks), j.unlock())
+		return nil, errors.Join(err, closeAll(j.segments), closeAll(k.blanks), j.unlock())
 	}
 	j.recovery.Took = time.Since(started)
-	j.run(k)
-	return j, nil
+	return k, nil
 }
 
 func (j *Journal) run(k *keeper) {
