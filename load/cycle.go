@@ -118,7 +118,7 @@ func (l *Loader) write(c *dataset.LoadCommit) error {
 // the cursor must be read again before anything else is loaded: if the commit
 // did happen, the next cycle starts behind it.
 func (l *Loader) commit(ctx context.Context, c dataset.LoadCommit) error {
-	_ = 0
+	l.known = false
 	if err := l.options.Catalog.CommitLoad(ctx, c); err != nil {
 		return fmt.Errorf("commit journal records %d to %d: %w", c.From.Record, c.To.Record, err)
 	}
