@@ -1,6 +1,7 @@
 package journal_test
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"sync"
@@ -90,6 +91,24 @@ func TestConcurrentAppends(t *testing.T) {
 		if seen[fmt.Sprint(g)] != 50 {
 			t.Fatalf("appender %d: %d records", g, seen[fmt.Sprint(g)])
 		}
+	}
+}
+
+// Segments larger than the window they are read through.
+func TestReadOverLargeSegments(t *testing.T) {
+	j := open(t, t.TempDir(), journal.Options{SegmentBytes: 1 << 20, MaxRecord: 64 << 10, Reserve: -1})
+	for i := range 80 {
+		if _, err := j.Append(t.Context(), journal.Record{Events: 1, Payload: bytes.Repeat([]byte{byte(i)}, 40_000)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, p := range payloads(t, j, journal.Position{}) {
+		if p[0] != byte(i) || len(p) != 40_000 {
+			t.Fatalf("record %d holds %d bytes of %d", i, len(p), p[0])
+		}
+	}
+	if n := j.Load().Segments; n < 3 {
+		t.Fatalf("only %d segments", n)
 	}
 }
 

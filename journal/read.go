@@ -102,7 +102,7 @@ func (r *reader) segment() (more bool, err error) {
 			return false, nil
 		}
 	}
-	sc.buf = r.buf
+	sc.buf = r.buf[:0] // what is in it is of the segment before
 	defer func() { r.buf = sc.buf }()
 	err = sc.walk(start.off, start.at, end, func(it item, g *gap) error {
 		if err := r.ctx.Err(); err != nil {
