@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -108,7 +109,7 @@ func (b *board) Cards(ctx context.Context, cards []*Card, revision int64) []card
 	for _, c := range cards {
 		s := b.stateOf(c)
 		b.refresh(ctx, c, s, revision)
-		if s.ended.IsZero() && s.done != nil {
+		if s.ended.IsZero() && b.now().Sub(s.started) < patience {
 			first = append(first, s.done)
 		}
 	}
@@ -157,6 +158,9 @@ func (b *board) run(ctx context.Context, c *Card, s *cardState, revision int64, 
 	began := b.now()
 	ctx, cancel := context.WithTimeout(ctx, cardDeadline)
 	data, err := b.backend.Card(ctx, c.SQL)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("it took longer than %v", cardDeadline)
+	}
 	cancel()
 	<-b.places
 

@@ -120,7 +120,7 @@ func ticks(first, last time.Time, step time.Duration) []tick {
 		}
 	}
 	var out []tick
-	for at := first.Truncate(interval); !at.After(last); at = at.Add(interval) {
+	for at := first.Truncate(interval); !at.After(last) && len(out) <= most; at = at.Add(interval) {
 		if !at.Before(first) {
 			out = append(out, tickAt(at, first, last, step))
 		}

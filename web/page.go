@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"net/url"
 
 	"github.com/zeebo/xxh3"
 )
@@ -60,6 +61,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, name string) {
 type view struct {
 	Project  string
 	Version  string
+	Query    string // what links carry on: the token, if it came in the address
 	Trouble  string // why there is no status
 	Head     headline
 	Status   Status
@@ -98,6 +100,9 @@ type datasetView struct {
 
 func (s *server) view(r *http.Request) view {
 	v := view{Project: s.Project}
+	if token := r.URL.Query().Get("token"); token != "" {
+		v.Query = "?token=" + url.QueryEscape(token)
+	}
 	status, err := s.board.Status(r.Context())
 	if err != nil {
 		v.Trouble = err.Error()
@@ -128,8 +133,8 @@ func (s *server) view(r *http.Request) view {
 }
 
 // firstEvent is a line for a shell.
-func firstEvent(url, key string) string {
-	return fmt.Sprintf("curl %s -u %s -d '%s'", shellWord(url+"/v1/events"), shellWord(key+":"),
+func firstEvent(server, key string) string {
+	return fmt.Sprintf("curl %s -u %s -d '%s'", shellWord(server+"/v1/events"), shellWord(key+":"),
 		`{"id":"first-1","type":"track","name":"Hello"}`)
 }
 

@@ -52,6 +52,9 @@ func amountOf(v any) (amount, error) {
 	if strings.Trim(text, "-0123456789") != "" { // has a fraction or an exponent
 		text = strings.TrimSuffix(strings.TrimRight(strconv.FormatFloat(value, 'f', 2, 64), "0"), ".")
 	}
+	if value == 0 || text == "-0" { // nothing, or rounded to nothing
+		text = "0"
+	}
 	whole, fraction, has := strings.Cut(text, ".")
 	text = group(whole)
 	if has {
