@@ -95,14 +95,27 @@ func (f *boardFile) read(folder fs.FS, file string) {
 		f.problem(0, "check that the file can be read", "cannot be read: %v", err)
 		return
 	}
-	if err := yaml.UnmarshalWithOptions(text, &f.board, yaml.Strict()); err != nil {
+	if f.board, err = decodeBoard(text); err != nil {
 		f.yamlProblem(err)
-		f.board = Dashboard{}
 		return
 	}
 	f.board.Title = cmp.Or(f.board.Title, strings.TrimSuffix(file, path.Ext(file)))
 	f.findCards(text)
 	f.check()
+}
+
+// decodeBoard turns a panic into an error: the YAML package has them for some
+// odd documents, and no file of a project may stop the program.
+func decodeBoard(text []byte) (d Dashboard, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			d, err = Dashboard{}, fmt.Errorf("the YAML cannot be understood (%v)", p)
+		}
+	}()
+	if err := yaml.UnmarshalWithOptions(text, &d, yaml.Strict()); err != nil {
+		return Dashboard{}, err
+	}
+	return d, nil
 }
 
 func (f *boardFile) yamlProblem(err error) {

@@ -68,6 +68,7 @@ func FuzzReadDashboards(f *testing.F) {
 	f.Add("title: X\ncards:\n  - {title: A, kind: ranked, sql: SELECT 1}\n")
 	f.Add("cards: [&a {title: x}, *a]\n---\n")
 	f.Add("cards:\n- 7\n- {}\n")
+	f.Add("008: 0\ncards:\n  ! 00000000000000000000000000000000") // made the decoder panic
 	f.Fuzz(func(t *testing.T, text string) {
 		boards, problems := web.ReadDashboards(fstest.MapFS{"x.yaml": {Data: []byte(text)}}, "dashboards")
 		if len(boards) == 0 && len(problems) == 0 {
