@@ -62,3 +62,26 @@ func (c *Catalog) Revision(ctx context.Context) (int64, error) {
 	})
 	return n, err
 }
+
+// Promoted lists the promoted versions of a dataset's partitions, by partition.
+func (c *Catalog) Promoted(ctx context.Context, name string) ([]dataset.Promoted, error) {
+	var out []dataset.Promoted
+	err := c.view(ctx, func(t *tx) error {
+		d, err := t.dataset(name)
+		if err != nil {
+			return err
+		}
+		return t.each(`SELECT p.name, v.number, v.rows, v.hash FROM partitions p
+			JOIN pointers x ON x.partition_id = p.id AND x.view = 'main'
+			JOIN versions v ON v.partition_id = p.id AND v.number = x.version
+			WHERE p.dataset_id = ? ORDER BY p.name`, []any{d.ID}, func(scan func(...any) error) error {
+			v := dataset.Promoted{Dataset: name}
+			var hash []byte
+			err := scan(&v.Partition, &v.Version, &v.Rows, &hash)
+			v.Hash = dataset.HashFromBytes(hash)
+			out = append(out, v)
+			return err
+		})
+	})
+	return out, err
+}

@@ -15,8 +15,8 @@ import (
 var everything = dataset.Interval{Start: time.UnixMicro(0), End: time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC)}
 
 // Due lists up to limit dirty partitions that may run now, live work before
-// history: open partitions by the time they have waited, then closed ones from
-// the newest to the oldest. With all set, what is postponed counts as due too.
+// history: partitions whose time is not over by the time they have waited, then
+// the others from the newest to the oldest. With all set, what is postponed counts as due too.
 func (c *Catalog) Due(ctx context.Context, limit int, all bool) ([]dataset.Task, error) {
 	var out []dataset.Task
 	err := c.view(ctx, func(t *tx) error {
@@ -24,12 +24,14 @@ func (c *Catalog) Due(ctx context.Context, limit int, all bool) ([]dataset.Task,
 		if all {
 			until = 1 << 62
 		}
-		return t.each(`SELECT d.name, w.name, w.generation, p.closed_at IS NOT NULL, w.attempts, w.failed_key, w.since
-			FROM dirty w JOIN datasets d ON d.id = w.dataset_id
-			LEFT JOIN partitions p ON p.dataset_id = w.dataset_id AND p.name = w.name
-			WHERE w.not_before <= ? AND (w.failed_key IS NULL OR w.not_before <= ?)
-			ORDER BY p.closed_at IS NOT NULL, CASE WHEN p.closed_at IS NULL THEN w.since ELSE -w.starts END, d.depth LIMIT ?`,
-			[]any{until, t.now, limit},
+		return t.each(`SELECT name, partition, generation, closed, attempts, failed_key, since FROM (
+				SELECT d.name, d.depth, w.name AS partition, w.generation, p.closed_at IS NOT NULL AS closed, w.attempts, w.failed_key, w.since, w.starts,
+				w.starts + CASE d.grain WHEN 'hour' THEN 3600000000 WHEN 'day' THEN 86400000000 ELSE ?1 END + d.allowance <= ?1 AS history
+				FROM dirty w JOIN datasets d ON d.id = w.dataset_id
+				LEFT JOIN partitions p ON p.dataset_id = w.dataset_id AND p.name = w.name
+				WHERE w.not_before <= ?2 AND (w.failed_key IS NULL OR w.not_before <= ?1))
+			ORDER BY history, CASE WHEN history THEN -starts ELSE since END, depth LIMIT ?3`,
+			[]any{t.now, until, limit},
 			func(scan func(...any) error) error {
 				var k dataset.Task
 				var since int64
