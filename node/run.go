@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/reedbed/reedbed/collect"
+	"github.com/reedbed/reedbed/converge"
 	"github.com/reedbed/reedbed/stage"
 )
 
@@ -123,7 +124,11 @@ func (n *Node) Problems() []stage.Problem {
 // Deploy reads the project's definitions and puts them to work. Files with
 // problems are logged and kept for Problems; they stop nothing.
 func (n *Node) Deploy(ctx context.Context) error {
-	found, err := n.converger.Deploy(ctx, definitions(n.project))
+	var found []stage.Problem
+	err := withDefinitions(n.project, func(p converge.Project) (err error) {
+		found, err = n.converger.Deploy(ctx, p)
+		return err
+	})
 	n.problems.set(found)
 	for _, p := range found {
 		n.log.Error("stage file", "problem", p.Error())
