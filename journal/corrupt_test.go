@@ -375,3 +375,16 @@ func TestDump(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestEnd(t *testing.T) {
+	if end, err := journal.End(faultdisk.New()); end != (journal.Position{}) || err != nil {
+		t.Fatal(end, err)
+	}
+	for _, closed := range []bool{false, true} {
+		w := filled(t, 9, closed)
+		all := records(inspect(t, w.disk))
+		if end, err := journal.End(w.disk); end != all[len(all)-1].Next || err != nil {
+			t.Errorf("closed %v: %v, %v, want %v", closed, end, err, all[len(all)-1].Next)
+		}
+	}
+}

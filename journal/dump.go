@@ -41,10 +41,7 @@ type Finding struct {
 func Inspect(fsys disk.FS) iter.Seq2[Finding, error] {
 	return func(yield func(Finding, error) bool) {
 		in := inspector{fs: fsys, yield: yield}
-		err := in.run()
-		for _, seg := range in.segments {
-			err = errors.Join(err, seg.file.Close())
-		}
+		err := errors.Join(in.run(), in.close())
 		if err != nil && !in.enough {
 			yield(Finding{}, err)
 		}
@@ -58,7 +55,26 @@ type inspector struct {
 	enough   bool
 }
 
+func (in *inspector) close() error { return closeAll(in.segments) }
+
 func (in *inspector) run() error {
+	if err := in.openAll(); err != nil {
+		return err
+	}
+	for i, seg := range in.segments {
+		end := unknown
+		if i+1 < len(in.segments) {
+			end = in.segments[i+1].base
+		}
+		if err := in.segment(seg, end); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openAll opens the segments, oldest first, and reports files that are none.
+func (in *inspector) openAll() error {
 	entries, err := in.fs.ReadDir(".")
 	if err != nil {
 		return err
@@ -72,15 +88,6 @@ func (in *inspector) run() error {
 		}
 	}
 	slices.SortFunc(in.segments, byGeneration)
-	for i, seg := range in.segments {
-		end := unknown
-		if i+1 < len(in.segments) {
-			end = in.segments[i+1].base
-		}
-		if err := in.segment(seg, end); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 
@@ -201,4 +208,24 @@ func (f Finding) String() string {
 		return "  reused by the running journal meanwhile"
 	}
 	return fmt.Sprintf("%s %s, %d bytes", f.Kind, f.Segment, f.Bytes)
+}
+
+// End is the position after the last record in a journal folder that nobody
+// has open. It reads only the last segment.
+func End(fsys disk.FS) (Position, error) {
+	in := inspector{fs: fsys, yield: func(Finding, error) bool { return true }}
+	defer in.close() //nolint:errcheck // nothing was written
+	if err := in.openAll(); err != nil || len(in.segments) == 0 {
+		return Position{}, err
+	}
+	last := in.segments[len(in.segments)-1]
+	end := last.base
+	sc := &scanner{r: last.file, seal: last.seal, end: last.size}
+	err := sc.walk(dataStart, last.base, unknown, func(it item, g *gap) error {
+		if g == nil {
+			end = it.Next
+		}
+		return nil
+	})
+	return end, err
 }

@@ -15,6 +15,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/reedbed/reedbed/internal/disk"
@@ -106,6 +107,8 @@ type Journal struct {
 	quit   chan struct{} // closed when the writer has ended
 	failed chan struct{} // closed when a sync failed
 	ended  sync.WaitGroup
+
+	starving atomic.Bool // the writer waits for a segment
 
 	w writer // owned by the writer goroutine
 

@@ -136,7 +136,21 @@ func (k *keeper) create() (*segment, error) {
 	name := segmentName(k.nextSlot)
 	k.nextSlot++
 	k.mu.Unlock()
-	return openBlank(k.fs, name, k.opt.SegmentBytes)
+	return openBlank(k.fs, name, k.opt.SegmentBytes, k.pause)
+}
+
+// pause leaves the disk to others for twice as long as it was just used,
+// unless the writer is already waiting for the segment.
+func (k *keeper) pause(took time.Duration) error {
+	if k.starving.Load() {
+		return nil
+	}
+	select {
+	case <-time.After(min(2*took, 20*time.Millisecond)):
+		return nil
+	case <-k.quit:
+		return ErrClosed
+	}
 }
 
 // space reports a full disk if fewer than need bytes are free.
@@ -163,12 +177,20 @@ func (k *keeper) makeReserve() {
 		k.log.Warn("cannot set aside reserve space", "error", err)
 		return
 	}
-	if err := errors.Join(zero(f, k.opt.Reserve), f.Close()); err != nil {
+	if err := errors.Join(allocate(k.fs, f, k.opt.Reserve, k.pause), f.Close()); err != nil {
 		k.log.Warn("cannot set aside reserve space", "error", err)
 		k.freeReserve()
 		return
 	}
 	k.reserve = true
+}
+
+// allocate takes up space; what is in it does not matter.
+func allocate(fsys disk.FS, f disk.File, size int64, pause func(time.Duration) error) error {
+	if a, ok := fsys.(disk.Allocator); ok {
+		return a.Allocate(f, size)
+	}
+	return zero(f, size, pause)
 }
 
 // freeReserve gives the reserve to whoever needs to write on the full disk.

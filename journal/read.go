@@ -1,9 +1,10 @@
 package journal
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"os"
 
@@ -204,28 +205,34 @@ func (j *Journal) corruption(seg *segment, g gap) *CorruptionError {
 	return e
 }
 
-// quarantine copies a range of a segment to a file of its own, durably. A copy
-// made before, under the same name, is left alone.
+// quarantine copies a range of a segment to a file of its own, durably. The
+// copy gets its name when it is whole, so one that is there is not made again.
 func quarantine(fsys disk.FS, seg *segment, off, until int64) (string, error) {
-	name := fmt.Sprintf("quarantine-%d-%d.bin", seg.generation, off)
-	bad := make([]byte, until-off)
-	if _, err := seg.file.ReadAt(bad, off); err != nil {
-		return "", err
+	name := fmt.Sprintf("quarantine-%d-%d-%d.bin", seg.generation, off, until-off)
+	if f, err := fsys.OpenFile(name, os.O_RDONLY, 0); err == nil {
+		return name, f.Close()
 	}
-	f, err := fsys.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o666)
+	part := name + ".part"
+	f, err := fsys.OpenFile(part, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666)
 	if err != nil {
 		return "", err
 	}
-	defer f.Close() //nolint:errcheck // Sync decides
-	have := make([]byte, len(bad))
-	if n, _ := f.ReadAt(have, 0); n == len(bad) && bytes.Equal(have, bad) {
-		return name, nil
-	}
-	if _, err := f.WriteAt(bad, 0); err != nil {
+	if err := errors.Join(copyRange(f, seg.file, off, until), f.Close()); err != nil {
 		return "", err
 	}
-	if err := f.Sync(); err != nil {
-		return "", err
+	return name, errors.Join(fsys.Rename(part, name), fsys.SyncDir("."))
+}
+
+func copyRange(to, from disk.File, off, until int64) error {
+	buf := make([]byte, min(until-off, 1<<20))
+	for at := off; at < until; at += int64(len(buf)) {
+		chunk := buf[:min(int64(len(buf)), until-at)]
+		if _, err := from.ReadAt(chunk, at); err != nil && err != io.EOF {
+			return err
+		}
+		if _, err := to.WriteAt(chunk, at-off); err != nil {
+			return err
+		}
 	}
-	return name, fsys.SyncDir(".")
+	return to.Sync()
 }

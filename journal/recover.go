@@ -353,7 +353,7 @@ func (k *keeper) fresh(data int64) (*segment, error) {
 	for attempt := 0; ; attempt++ {
 		name := segmentName(k.nextSlot)
 		k.nextSlot++
-		seg, err := openBlank(k.fs, name, size)
+		seg, err := openBlank(k.fs, name, size, noPause)
 		switch {
 		case err == nil || !disk.IsFull(err):
 			return seg, err

@@ -194,12 +194,16 @@ func segmentName(slot int) string { return fmt.Sprintf("%08d.seg", slot) }
 // openBlank makes a segment file of size bytes, zeroed and durable, name
 // included. A crash before the end leaves a file without a header, which the
 // next start uses or removes.
-func openBlank(fsys disk.FS, name string, size int64) (*segment, error) {
+func openBlank(fsys disk.FS, name string, size int64, pause func(took time.Duration) error) (*segment, error) {
 	f, err := fsys.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(zero(f, size), fsys.SyncDir(".")); err != nil {
+	err = zero(f, size, pause)
+	if err == nil {
+		err = fsys.SyncDir(".")
+	}
+	if err != nil {
 		return nil, errors.Join(err, f.Close(), fsys.Remove(name))
 	}
 	return &segment{name: name, file: f, size: size}, nil
@@ -207,19 +211,24 @@ func openBlank(fsys disk.FS, name string, size int64) (*segment, error) {
 
 // zero fills a file with zero bytes so that later writes only overwrite:
 // neither blocks nor size change then, and a sync is as cheap as it gets. It
-// syncs in steps so as not to hold up others' syncs with one huge one.
-func zero(f disk.File, size int64) error {
+// syncs in small steps and lets the caller pause after each, because the disk
+// makes everyone's syncs wait for its own queue.
+func zero(f disk.File, size int64, pause func(took time.Duration) error) error {
 	chunk := make([]byte, min(size, 1<<20))
-	const step = 8 << 20
 	for off := int64(0); off < size; off += int64(len(chunk)) {
+		began := time.Now()
 		if _, err := f.WriteAt(chunk[:min(int64(len(chunk)), size-off)], off); err != nil {
 			return err
 		}
-		if off%step == step-int64(len(chunk)) {
-			if err := f.Sync(); err != nil {
-				return err
-			}
+		if err := f.Sync(); err != nil {
+			return err
+		}
+		if err := pause(time.Since(began)); err != nil {
+			return err
 		}
 	}
-	return f.Sync()
+	return nil
 }
+
+// noPause is for when nobody else needs the disk.
+func noPause(time.Duration) error { return nil }

@@ -118,7 +118,9 @@ func (j *Journal) place(size int64) error {
 func (j *Journal) begin() error {
 	w := &j.w
 	if w.unused == nil {
+		j.starving.Store(true)
 		p := <-j.ready
+		j.starving.Store(false)
 		if p.err != nil {
 			return p.err
 		}

@@ -52,6 +52,12 @@ type Locker interface {
 // Spacer is an FS that knows how many bytes can still be written to it.
 type Spacer interface{ Free() (int64, error) }
 
+// Allocator is an FS that can take up space for a file faster than by writing
+// it. Space taken so is not as cheap to write to as space written before.
+type Allocator interface {
+	Allocate(f File, size int64) error
+}
+
 // ErrLocked says that another process holds the lock of a folder.
 var ErrLocked = errors.New("another process is using this folder")
 

@@ -107,6 +107,26 @@ func (r *Root) DropCache(f File) error {
 	return dropCache(of.File)
 }
 
+// Allocate takes up size bytes for a file that OpenFile returned, writing zeros
+// where the file system knows no faster way.
+func (r *Root) Allocate(f File, size int64) error {
+	of, ok := f.(*osFile)
+	if !ok {
+		return fmt.Errorf("Allocate: not a file of %s", r.dir)
+	}
+	err := allocate(of.File, size)
+	if !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	zeros := make([]byte, 1<<20)
+	for off := int64(0); off < size; off += int64(len(zeros)) {
+		if _, err := f.WriteAt(zeros[:min(int64(len(zeros)), size-off)], off); err != nil {
+			return err
+		}
+	}
+	return f.Sync()
+}
+
 // Free is how many bytes an ordinary user may still write to the file system.
 func (r *Root) Free() (int64, error) { return freeSpace(r.dir) }
 

@@ -19,6 +19,10 @@ func syncData(f *os.File) error {
 	})
 }
 
+func allocate(f *os.File, size int64) error {
+	return onFd(f, "fallocate", func(fd int) error { return unix.Fallocate(fd, 0, 0, size) })
+}
+
 func dropCache(f *os.File) error {
 	return onFd(f, "fadvise", func(fd int) error {
 		return unix.Fadvise(fd, 0, 0, unix.FADV_DONTNEED)
