@@ -115,11 +115,15 @@ func (b backend) Card(ctx context.Context, sql string) (web.CardData, error) {
 // tailBuffer is how far a reader of the tail may fall behind before it misses events.
 const tailBuffer = 1024
 
-// Tail sends what becomes durable from now on.
+// Tail sends what becomes durable from now on, until ctx or the node ends.
 func (b backend) Tail(ctx context.Context) (<-chan web.TailEvent, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(b.n.stopping, cancel)
 	out := make(chan web.TailEvent, tailBuffer)
 	go func() {
 		defer close(out)
+		defer stop()
+		defer cancel()
 		missed := int64(0)
 		for e, info := range b.n.tail(ctx) {
 			t := tailEvent(e, info)

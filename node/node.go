@@ -56,6 +56,10 @@ type Node struct {
 	leases    *leases
 
 	listener net.Listener // nil until Listen
+
+	// stopping ends when Run begins to drain; it ends streams without an end.
+	stopping context.Context //nolint:containedctx // it is the node's life, not a call's
+	stop     context.CancelFunc
 	problems problems
 }
 
@@ -80,6 +84,7 @@ const builtinAllowance = stage.DefaultAllowance
 // project that another process runs is refused. Nothing runs until Run.
 func Open(ctx context.Context, o Options) (n *Node, err error) {
 	n = &Node{project: o.Project, log: o.Log, registry: prometheus.NewRegistry()}
+	n.stopping, n.stop = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.Close())
@@ -292,6 +297,7 @@ func gitRevision(dir string) string {
 // Close stops what still runs and gives everything back. The journal's last
 // records stay durable whether or not Close is reached.
 func (n *Node) Close() error {
+	n.stop()
 	var errs []error
 	if n.loader != nil {
 		errs = append(errs, n.loader.Close())

@@ -38,6 +38,7 @@ func (n *Node) Listen(ctx context.Context) (url string, err error) {
 // and recover.
 func (n *Node) Run(ctx context.Context, ready func()) error {
 	g, ctx := errgroup.WithContext(ctx)
+	context.AfterFunc(ctx, n.stop)
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	if n.listener != nil {

@@ -2,25 +2,21 @@ package stage
 
 import (
 	"errors"
-	"strings"
 
-	"github.com/goccy/go-yaml"
+	"github.com/reedbed/reedbed/internal/strictyaml"
 )
 
 // decodeHeader reads the YAML strictly: a key nobody knows is an error.
 func decodeHeader(s *Stage) *Problem {
-	err := yaml.UnmarshalWithOptions([]byte(s.HeaderText), &s.Header, yaml.Strict())
+	err := strictyaml.Decode([]byte(s.HeaderText), &s.Header)
 	if err == nil {
 		return nil
 	}
-	p := &Problem{File: s.File, Line: 1, What: "the stage header is not valid YAML: " + firstLine(err.Error()), Fix: "check the indentation and the keys"}
-	if y, ok := errors.AsType[yaml.Error](err); ok {
-		p.What = "stage header: " + y.GetMessage()
-		if tok := y.GetToken(); tok != nil {
-			p.Line = tok.Position.Line
-			if near := nearest(tok.Value, headerKeys()); near != "" {
-				p.Fix = "did you mean `" + near + "`?"
-			}
+	p := &Problem{File: s.File, Line: 1, What: "stage header: " + err.Error(), Fix: "check the indentation and the keys"}
+	if e, ok := errors.AsType[*strictyaml.Error](err); ok {
+		p.What, p.Line = "stage header: "+e.What, max(1, e.Line)
+		if near := nearest(e.Token, headerKeys()); near != "" {
+			p.Fix = "did you mean `" + near + "`?"
 		}
 	}
 	return p
@@ -31,11 +27,6 @@ func headerKeys() []string {
 		"owner", "description", "partition", "inputs", "window", "rejects", "contract", "fingerprint",
 		"key", "late", "debounce", "allowance", "equal", "release",
 	}
-}
-
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
-	return line
 }
 
 // nearest returns the known word within two edits of the given one, or "".

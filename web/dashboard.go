@@ -13,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 
+	"github.com/reedbed/reedbed/internal/strictyaml"
 	"github.com/reedbed/reedbed/stage"
 )
 
@@ -95,7 +96,7 @@ func (f *boardFile) read(folder fs.FS, file string) {
 		f.problem(0, "check that the file can be read", "cannot be read: %v", err)
 		return
 	}
-	if f.board, err = decodeBoard(text); err != nil {
+	if err := strictyaml.Decode(text, &f.board); err != nil {
 		f.yamlProblem(err)
 		return
 	}
@@ -104,29 +105,12 @@ func (f *boardFile) read(folder fs.FS, file string) {
 	f.check()
 }
 
-// decodeBoard turns a panic into an error: the YAML package has them for some
-// odd documents, and no file of a project may stop the program.
-func decodeBoard(text []byte) (d Dashboard, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			d, err = Dashboard{}, fmt.Errorf("the YAML cannot be understood (%v)", p)
-		}
-	}()
-	if err := yaml.UnmarshalWithOptions(text, &d, yaml.Strict()); err != nil {
-		return Dashboard{}, err
-	}
-	return d, nil
-}
-
 func (f *boardFile) yamlProblem(err error) {
 	line, what, fix := 0, err.Error(), "correct the YAML at this place"
-	if e, ok := errors.AsType[yaml.Error](err); ok {
-		what = e.GetMessage()
-		if t := e.GetToken(); t != nil {
-			line = t.Position.Line
-		}
+	if e, ok := errors.AsType[*strictyaml.Error](err); ok {
+		line, what = e.Line, e.What
 	}
-	if _, unknown := errors.AsType[*yaml.UnknownFieldError](err); unknown {
+	if strings.Contains(what, "unknown field") {
 		fix = "a dashboard has title and cards; a card has title, kind, sql and limit"
 	}
 	f.problem(line, fix, "%s", what)

@@ -68,7 +68,7 @@ func (c sqlCmd) remote(ctx context.Context, client *node.Client, term terminal) 
 	if _, err := io.Copy(term.out, res.Body); err != nil {
 		return err
 	}
-	if res.Trailer.Get("X-Reedbed-Truncated") == "true" {
+	if res.Trailer.Get("Reedbed-Truncated") == "true" {
 		fmt.Fprintln(term.err, "the answer was cut: raise query.rows or query.bytes, or narrow the SELECT")
 	}
 	return nil
