@@ -77,6 +77,9 @@ func (t *tx) deploy(s dataset.Deployment) (isNew bool, err error) {
 		if _, err := t.ensureDataset(*s.Rejected, s.Allowance); err != nil {
 			return false, err
 		}
+		if err := t.exec("UPDATE datasets SET depth = ?, paused = 0 WHERE name = ?", s.Depth, s.Rejected.Name); err != nil {
+			return false, err
+		}
 	}
 	var deployed []byte
 	err = t.QueryRowContext(t.ctx, "SELECT code_identity FROM definitions WHERE id = ?", d.Definition).Scan(&deployed)
