@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/reedbed/reedbed/internal/disk"
@@ -161,7 +162,7 @@ func (k *keeper) space(need int64) error {
 	}
 	free, err := s.Free()
 	if err == nil && free < need {
-		return fmt.Errorf("%d bytes are free, %d are needed: %w", free, need, errNoSpace)
+		return fmt.Errorf("%d bytes are free, %d are needed: %w", free, need, syscall.ENOSPC)
 	}
 	return err
 }

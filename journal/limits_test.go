@@ -335,6 +335,32 @@ func TestWrongPosition(t *testing.T) {
 	}
 }
 
+// TestReadOnABrokenDisk reads what is confirmed, then says why there is no more.
+func TestReadOnABrokenDisk(t *testing.T) {
+	fsys := faultdisk.New()
+	j := openFaulty(t, fsys, small())
+	for range 5 {
+		if _, err := j.Append(t.Context(), kilobyte()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fsys.SetFault(func(op faultdisk.Op) (faultdisk.Outcome, error) {
+		if op.Kind == faultdisk.Write {
+			return faultdisk.Lost, errBroken
+		}
+		return faultdisk.Done, nil
+	})
+	n := 0
+	var last error
+	for _, err := range j.Read(t.Context(), journal.Position{}) {
+		n, last = n+1, err
+	}
+	if n != 5 || !errors.Is(last, errBroken) {
+		t.Fatalf("%d results, then %v", n, last)
+	}
+	fsys.SetFault(nil)
+}
+
 // TestWait is woken by the append it waits for.
 func TestWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,15 +38,16 @@ func (e *CorruptionError) Error() string {
 // Read yields the records from a position up to the watermark as it is when
 // the iteration starts. A payload is valid until the next iteration. A
 // *CorruptionError reports records that cannot be read, and the iteration goes
-// on after them; any other error ends it.
+// on after them; any other error ends it, after all that could be read.
 //
 // Nothing is yielded that a crash could take back or number anew: if the last
 // batch has nothing durable after it yet, Read first has a mark written, or
 // waits for the batch that is under way.
 func (j *Journal) Read(ctx context.Context, from Position) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
-		upTo, err := j.settle(ctx)
-		if err == nil && from.Record > upTo.Record {
+		var err error
+		upTo, unsettled := j.settle(ctx)
+		if unsettled == nil && from.Record > upTo.Record {
 			err = fmt.Errorf("%w: record %d, the journal ends at %d", ErrPosition, from.Record, upTo.Record)
 		}
 		r := reader{j: j, ctx: ctx, at: from, upTo: upTo, yield: yield}
@@ -55,13 +57,17 @@ func (j *Journal) Read(ctx context.Context, from Position) iter.Seq2[Entry, erro
 				return
 			}
 		}
+		if err == nil {
+			err = unsettled
+		}
 		if err != nil {
 			yield(Entry{}, err)
 		}
 	}
 }
 
-// settle returns the watermark once something durable follows it.
+// settle returns the watermark once something durable follows it. If that
+// cannot be had, it returns how far this is so, and why not further.
 func (j *Journal) settle(ctx context.Context) (Position, error) {
 	j.mu.Lock()
 	upTo, before := j.durable, j.unmarked
@@ -75,10 +81,10 @@ func (j *Journal) settle(ctx context.Context) (Position, error) {
 	})
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if err == nil && j.confirmed.Record < upTo.Record {
-		err = j.markErr
+	if j.confirmed.Record >= upTo.Record {
+		return upTo, nil
 	}
-	return upTo, err
+	return j.confirmed, cmp.Or(err, j.markErr)
 }
 
 // reader is one Read under way. at is where it is.

@@ -6,13 +6,10 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/reedbed/reedbed/internal/disk"
 )
-
-var errNoSpace error = syscall.ENOSPC
 
 // Recovery is what Open found and did.
 type Recovery struct {
@@ -223,7 +220,6 @@ type tail struct {
 	records []Record // of the last batch, unless a mark follows it
 	mark    int64    // offset of the mark everything ends with; 0 if none
 	torn    int64    // bytes of an unfinished write
-	gaps    []gap
 }
 
 // clean reports whether the segment ends with a mark and nothing after it.
