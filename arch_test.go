@@ -26,6 +26,7 @@ var layers = []struct {
 	folders string
 	reason  string
 }{
+	{"acceptance", "tests of the whole program, from outside; nobody imports them"},
 	{"cmd", "the command line is the outermost thing"},
 	{"node simulate", "wiring lives in node and nowhere else; the generator is a client"},
 	{"web", "pages show what the inner packages know"},
