@@ -32,7 +32,6 @@ func (l *Loader) cycle(ctx context.Context) (more bool, err error) {
 	if err := l.verdict.dedup(&l.batch, &l.history); err != nil {
 		return false, err
 	}
-	l.history.forget()
 	if err := l.write(&commit); err != nil {
 		return false, err
 	}

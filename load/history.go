@@ -73,21 +73,17 @@ func openSidecar(store Store, s dataset.Sidecar) (*sidecar.File, error) {
 	return f, nil
 }
 
-// search adds to known[i] what is known of keys[i]; keys are sorted.
+// search adds to known[i] what is known of keys[i]; keys are sorted. The pages
+// it reads are given back at once, so that a long history takes no memory.
 func (h *history) search(keys []sidecar.Key, known []sidecar.Match) error {
 	for id, f := range h.open {
-		if err := f.Search(keys, known); err != nil {
+		err := f.Search(keys, known)
+		f.Forget()
+		if err != nil {
 			return fmt.Errorf("search id sidecar %d: %w", id, err)
 		}
 	}
 	return nil
-}
-
-// forget gives the pages that searches read back to the system.
-func (h *history) forget() {
-	for _, f := range h.open {
-		f.Forget()
-	}
 }
 
 func (h *history) close() {

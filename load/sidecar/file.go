@@ -194,11 +194,17 @@ func (f *File) verify(at int) error {
 	return nil
 }
 
+// searchRoute goes through a route once, from front to back, and gives pages
+// back on the way like verify: many keys touch all of a route, however long.
 func (f *File) searchRoute(s section, keys []Key, known []Match) {
 	r := run{b: f.bytesOf(s), n: s.count}
-	at := uint64(0)
+	at, kept := uint64(0), uint64(0)
 	for i, k := range keys {
 		at = r.seek(at, k.ID)
+		if (at-kept)*entrySize >= residentBytes {
+			f.Forget()
+			f.touched, kept = true, at
+		}
 		for j := at; j < r.n; j++ {
 			e := readEntry(r.b[j*entrySize:], s.route)
 			if e.ID != k.ID {
