@@ -112,14 +112,12 @@ func (l *Loader) rewrite(ctx context.Context, c dataset.CompactionCandidate) (da
 		out.Hash = out.Hash.Add(s.Hash)
 	}
 	out.MinTime, out.MaxTime = span(c.Segments)
-	keep, err := joinable(c, files)
-	if err != nil {
-		return out, err
-	}
 	var object store.Object
-	if keep {
-		object, err = adopt(l.options.Store, Ext, func(w io.Writer) error { return join(w, c.Dataset, files) })
-	} else {
+	done, err := l.joinSegments(c.Dataset, files, func(content func(io.Writer) error) (err error) {
+		object, err = adopt(l.options.Store, Ext, content)
+		return err
+	})
+	if err == nil && !done {
 		object, err = l.engineRewrite(ctx, files, c.Dataset, out.Rows)
 	}
 	out.Object, out.Bytes = object.ID, object.Bytes

@@ -42,7 +42,7 @@ type refused struct {
 
 func rawTable() *table[row] {
 	return newTable([]column[row]{
-		{"event_id", text, func(r *row) cell { return cell{s: r.id} }},
+		{"event_id", text.bounded(), func(r *row) cell { return cell{s: r.id} }},
 		{"source", word, func(r *row) cell { return cell{s: r.source} }},
 		{"type", word, func(r *row) cell { return cell{s: r.kind} }},
 		{"name", word.orNull(), func(r *row) cell { return cell{s: r.name, null: r.name == ""} }},
@@ -50,16 +50,16 @@ func rawTable() *table[row] {
 		{"received_at", instant, func(r *row) cell { return cell{n: r.received} }},
 		{"claimed_at", instant.orNull(), func(r *row) cell { return number(r.claimed) }},
 		{"sent_at", instant.orNull(), func(r *row) cell { return number(r.sent) }},
-		{"user_id", name.orNull(), func(r *row) cell { return textOrNull(r.user) }},
-		{"anonymous_id", name.orNull(), func(r *row) cell { return textOrNull(r.anonymous) }},
-		{"session_id", name.orNull(), func(r *row) cell { return textOrNull(r.session) }},
-		{"stream_id", name.orNull(), func(r *row) cell { return textOrNull(r.stream) }},
+		{"user_id", text.orNull(), func(r *row) cell { return textOrNull(r.user) }},
+		{"anonymous_id", text.orNull(), func(r *row) cell { return textOrNull(r.anonymous) }},
+		{"session_id", text.orNull(), func(r *row) cell { return textOrNull(r.session) }},
+		{"stream_id", text.orNull(), func(r *row) cell { return textOrNull(r.stream) }},
 		{"seq", integer.orNull(), func(r *row) cell { return number(r.seq) }},
 		{"properties", json.orNull(), func(r *row) cell { return bytesOrNull(r.properties) }},
 		{"context", json.orNull(), func(r *row) cell { return bytesOrNull(r.context) }},
 		{"extra", json.orNull(), func(r *row) cell { return bytesOrNull(r.extra) }},
 		{"protocol", word, func(r *row) cell { return cell{s: r.protocol} }},
-		{"client_ip", name.orNull(), func(r *row) cell { return textOrNull(r.ip) }},
+		{"client_ip", text.orNull(), func(r *row) cell { return textOrNull(r.ip) }},
 		{"user_agent", word.orNull(), func(r *row) cell { return textOrNull(r.agent) }},
 		{"payload_hash", unsigned, func(r *row) cell { return cell{n: int64(r.payload)} }},
 		{"id_derived", boolean, func(r *row) cell { return truth(r.derived) }},
@@ -71,14 +71,14 @@ func rawTable() *table[row] {
 
 func quarantineTable() *table[refused] {
 	return newTable([]column[refused]{
-		{"quarantine_id", text, func(r *refused) cell { return cell{s: r.id} }},
+		{"quarantine_id", text.bounded(), func(r *refused) cell { return cell{s: r.id} }},
 		{"source", word, func(r *refused) cell { return cell{s: r.source} }},
 		{"protocol", word, func(r *refused) cell { return cell{s: r.protocol} }},
 		{"received_at", instant, func(r *refused) cell { return cell{n: r.received} }},
 		{"code", word, func(r *refused) cell { return cell{s: r.code} }},
-		{"reason", word, func(r *refused) cell { return cell{s: r.reason} }},
+		{"reason", text, func(r *refused) cell { return cell{s: r.reason} }},
 		{"body", blob, func(r *refused) cell { return cell{s: alias(r.body)} }},
-		{"client_ip", name.orNull(), func(r *refused) cell { return textOrNull(r.ip) }},
+		{"client_ip", text.orNull(), func(r *refused) cell { return textOrNull(r.ip) }},
 		{"user_agent", word.orNull(), func(r *refused) cell { return textOrNull(r.agent) }},
 	})
 }

@@ -76,7 +76,7 @@ func checkCells(t *testing.T, tab *table[row], f *parquet.File, rows []*row) {
 				if got[i].IsNull() != want.null {
 					t.Fatalf("row %d %s: null is %v", at, c.name, got[i].IsNull())
 				}
-				if !want.null && !parquet.Equal(got[i], c.form.value(want)) {
+				if !want.null && (c.form.textual() && string(got[i].ByteArray()) != want.s || !c.form.textual() && numberOf(got[i]) != want.n) {
 					t.Fatalf("row %d %s: got %v", at, c.name, got[i])
 				}
 			}
@@ -92,6 +92,13 @@ func checkCells(t *testing.T, tab *table[row], f *parquet.File, rows []*row) {
 	if at != len(rows) {
 		t.Fatalf("read %d rows, want %d", at, len(rows))
 	}
+}
+
+func numberOf(v parquet.Value) int64 {
+	if v.Kind() == parquet.Boolean {
+		return truth(v.Boolean()).n
+	}
+	return v.Int64()
 }
 
 // Moving a byte from one column to the next, or swapping NULL with empty,

@@ -72,7 +72,7 @@ const (
 
 var (
 	headMagic = [8]byte{'R', 'E', 'E', 'D', 'I', 'D', 'S', '\n'}
-	tailMagic = [8]byte{'s', 'd', 'i', 'd', 'e', 'e', 'r', '\n'}
+	tailMagic = [8]byte{'S', 'D', 'I', 'D', 'E', 'E', 'R', '\n'}
 	castagno  = crc32.MakeTable(crc32.Castagnoli)
 )
 
