@@ -2,12 +2,8 @@ package importer
 
 import (
 	"bytes"
-	"encoding/csv"
 	"errors"
-	"fmt"
 	"io"
-	"regexp"
-	"strconv"
 
 	"github.com/reedbed/reedbed/collect/protocol"
 	"github.com/reedbed/reedbed/event"
@@ -18,207 +14,115 @@ import (
 type ndjson struct {
 	lines
 	mapping *Mapping
+	scan    *strictjson.Scanner
 	line    []byte
 }
 
+func newNDJSON(r io.Reader, m *Mapping) *ndjson {
+	return &ndjson{lines: newLines(r), mapping: m, scan: strictjson.NewScanner(strictjson.Limits{})}
+}
+
 func (f *ndjson) next() (line []byte, err error) {
-	f.line, err = f.lines.next()
+	f.line, err = f.full()
 	return f.line, err
 }
 
-func (f *ndjson) events(id string) []record {
+func (f *ndjson) events(id func() string) ([]byte, []event.Item) {
 	line := bytes.Clone(f.line)
 	// Strict before anything else: what a lax reader would repair, such as a
 	// repeated name, is refused and kept as it is.
-	if err := strictjson.NewScanner(strictjson.Limits{}).Document(line); err != nil {
-		return []record{{raw: line, refusal: jsonRefusal(err)}}
+	if err := f.scan.Document(line); err != nil {
+		return nil, jsonRefused(line, err)
 	}
 	rec, err := decode(line)
 	if err != nil {
-		return []record{{raw: line, refusal: event.Refusal{Code: string(strictjson.NotAnObject), Reason: "the line is not a JSON object"}}}
+		return nil, refused(line, string(strictjson.NotAnObject), "the line is not a JSON object")
 	}
 	if f.mapping != nil {
-		return []record{{raw: f.mapping.apply(rec, id)}}
+		return nil, []event.Item{{Raw: f.mapping.apply(rec, id)}}
 	}
-	if _, has := rec["id"]; has {
-		return []record{{raw: line}}
-	}
-	rec["id"] = id
-	return []record{{raw: encode(rec)}}
+	return nil, []event.Item{{Raw: withID(line, rec, "id", id)}}
 }
 
-func jsonRefusal(err error) event.Refusal {
+func jsonRefused(raw []byte, err error) []event.Item {
 	if e, ok := errors.AsType[*strictjson.Error](err); ok {
-		return event.Refusal{Code: string(e.Code), Reason: e.Error()}
+		return refused(raw, string(e.Code), e.Error())
 	}
-	return event.Refusal{Code: string(strictjson.InvalidJSON), Reason: err.Error()}
+	return refused(raw, string(strictjson.InvalidJSON), err.Error())
 }
 
-// csvFile is comma-separated values under a line of names.
-type csvFile struct {
-	r       *csv.Reader
-	mapping *Mapping
-	names   []string
-	values  []string
-	err     error // of the record read last
+func refused(raw []byte, code, reason string) []event.Item {
+	return []event.Item{{Raw: raw, Refusal: event.Refusal{Code: code, Reason: reason}}}
 }
 
-func newCSV(r io.Reader, m *Mapping) (*csvFile, error) {
-	if m == nil {
-		m = &Mapping{Constants: map[string]string{"name": "Row"}}
+// withID gives an event that has none an id, under the name its protocol has
+// for it; other events stay as they are written.
+func withID(raw []byte, rec map[string]any, name string, id func() string) []byte {
+	if own := rec[name]; own != nil && own != "" {
+		return raw
 	}
-	f := &csvFile{r: csv.NewReader(r), mapping: m}
-	f.r.ReuseRecord = true
-	names, err := f.r.Read()
-	if err != nil {
-		return nil, fmt.Errorf("the first line must name the columns: %w", err)
-	}
-	f.names = append(f.names, names...)
-	seen := map[string]bool{}
-	for _, name := range f.names {
-		if seen[name] {
-			return nil, fmt.Errorf("the column %q is named twice in the first line: rename one", name)
-		}
-		seen[name] = true
-	}
-	return f, nil
+	rec[name] = id()
+	return encode(rec)
 }
 
-func (f *csvFile) next() ([]byte, error) {
-	f.values, f.err = f.r.Read()
-	_, broken := errors.AsType[*csv.ParseError](f.err)
-	if f.err != nil && !broken {
-		return nil, f.err
-	}
-	return f.original(), nil
-}
-
-// original is the record as values with their lengths: quoting does not matter.
-func (f *csvFile) original() []byte {
-	var b []byte
-	for _, v := range f.values {
-		b = strconv.AppendInt(b, int64(len(v)), 10)
-		b = append(append(b, ':'), v...)
-	}
-	return b
-}
-
-func (f *csvFile) events(id string) []record {
-	if f.err != nil {
-		return []record{{raw: f.original(), refusal: event.Refusal{Code: "bad_csv", Reason: f.err.Error()}}}
-	}
-	rec := map[string]any{}
-	for i, v := range f.values {
-		rec[f.names[i]] = v
-	}
-	return []record{{raw: f.mapping.apply(rec, id)}}
-}
-
-func (f *csvFile) offset() int64 { return f.r.InputOffset() }
-
-// combined is the combined log format of Apache and nginx.
-type combined struct {
-	lines
-	keepIP func(string) string
-	line   []byte
-}
-
-var combinedLine = regexp.MustCompile(`^(\S+) (\S+) (.+) \[([^\]]+)\] "((?:[^"\\]|\\.)*)" (\d{3}|-) (\d+|-)(?: "((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)")?`)
-
-func (f *combined) next() (line []byte, err error) {
-	f.line, err = f.lines.next()
-	return f.line, err
-}
-
-// events makes a track event "Request" of a line.
-func (f *combined) events(id string) []record {
-	line := bytes.Clone(f.line)
-	m := combinedLine.FindSubmatch(line)
-	if m == nil {
-		return []record{{raw: line, refusal: event.Refusal{Code: "bad_log_line", Reason: "the line is not in the combined log format"}}}
-	}
-	field := func(i int) string { return string(bytes.ToValidUTF8(m[i], []byte("\uFFFD"))) }
-	properties := map[string]any{}
-	set := func(to map[string]any, key, value string) {
-		if value != "" && value != "-" {
-			to[key] = value
-		}
-	}
-	method, rest, _ := bytes.Cut([]byte(field(5)), []byte(" "))
-	path, proto, _ := bytes.Cut(rest, []byte(" "))
-	set(properties, "method", string(method))
-	set(properties, "path", string(path))
-	set(properties, "protocol", string(proto))
-	set(properties, "referrer", field(8))
-	for key, i := range map[string]int{"status": 6, "bytes": 7} {
-		if n, err := strconv.ParseInt(field(i), 10, 64); err == nil {
-			properties[key] = n
-		}
-	}
-	context := map[string]any{}
-	set(context, "ip", f.keepIP(field(1)))
-	set(context, "user_agent", field(9))
-	out := map[string]any{"id": id, "type": "track", "name": "Request", "time": normalTime(field(4)), "properties": properties, "context": context}
-	set(out, "user_id", field(3))
-	return []record{{raw: encode(out)}}
-}
-
-// segment is Segment payloads, one request body or one event a line.
+// segment is bodies of Segment requests: a batch, an array or one message, on
+// one line each or written over several.
 type segment struct {
 	lines
-	line []byte
+	decoder *protocol.Decoder
+	body    []byte
+	big     bool
 }
 
-func (f *segment) next() (line []byte, err error) {
-	f.line, err = f.lines.next()
-	return f.line, err
+func newSegment(r io.Reader, d *protocol.Decoder) *segment {
+	return &segment{lines: newLines(r), decoder: d}
 }
 
-// events takes a body apart as the front door does; what applies to the whole
-// body is merged into each event.
-func (f *segment) events(id string) []record {
-	p, _ := protocol.ByName(protocol.Segment)
-	request := protocol.NewDecoder(p, protocol.Limits{}).Split(bytes.Clone(f.line), "")
-	var out []record
-	for i, item := range request.Items {
-		r := record{raw: bytes.Clone(item.Raw), refusal: item.Refusal}
+// next reads up to the end of the JSON value that begins on the next line. If
+// it has none, it ends before a line that begins another.
+func (f *segment) next() ([]byte, error) {
+	line, err := f.full()
+	if err != nil {
+		return nil, err
+	}
+	f.body, f.big = append(f.body[:0], line...), f.cut
+	for !f.big && begins(f.body) && !complete(f.body) {
+		err := f.lines.next()
+		if err == io.EOF { //nolint:errorlint // readers return io.EOF itself
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if f.cut || begins(f.line) || len(f.body)+len(f.line) > maxLine {
+			f.unread(f.line)
+			break
+		}
+		f.body = append(append(f.body, '\n'), trimEnd(f.line)...)
+	}
+	return f.body, nil
+}
+
+func (f *segment) tooLong() bool { return f.big }
+
+func begins(line []byte) bool { return len(line) > 0 && (line[0] == '{' || line[0] == '[') }
+
+// complete reports that brackets and quotes match up.
+func complete(body []byte) bool {
+	_, ok := strictjson.Skip(body, 0)
+	return ok
+}
+
+// events takes a body apart as the front door does.
+func (f *segment) events(id func() string) (shared []byte, items []event.Item) {
+	request := f.decoder.Split(bytes.Clone(f.body), "")
+	for _, item := range request.Items {
 		if item.Refusal == (event.Refusal{}) {
-			r.raw = withShared(r.raw, request.Shared, id+"_"+strconv.Itoa(i))
-		}
-		out = append(out, r)
-	}
-	return out
-}
-
-// withShared gives an event the batch-level members it lacks, and an id.
-func withShared(raw, shared []byte, id string) []byte {
-	own, err := decode(raw)
-	if err != nil {
-		return raw
-	}
-	all, err := decode(shared)
-	if err != nil {
-		all = map[string]any{}
-	}
-	changed := false
-	for key, v := range all {
-		inner, isObject := v.(map[string]any)
-		mine, has := own[key]
-		if mineObject, ok := mine.(map[string]any); has && ok && isObject {
-			for k, x := range inner {
-				if _, taken := mineObject[k]; !taken {
-					mineObject[k], changed = x, true
-				}
+			if rec, err := decode(item.Raw); err == nil {
+				item.Raw = withID(item.Raw, rec, "messageId", id)
 			}
-		} else if !has {
-			own[key], changed = v, true
 		}
+		items = append(items, item)
 	}
-	if text, ok := own["messageId"].(string); !ok || text == "" {
-		own["messageId"], changed = id, true
-	}
-	if !changed {
-		return raw
-	}
-	return encode(own)
+	return bytes.Clone(request.Shared), items
 }

@@ -103,6 +103,11 @@ func (c *Client) SetImportProgress(ctx context.Context, key string, p sqlite.Imp
 	return c.call(ctx, http.MethodPut, "/control/imports/"+key, body, nil)
 }
 
+// Drain waits until the running node has loaded all that is durable.
+func (c *Client) Drain(ctx context.Context) error {
+	return c.call(ctx, http.MethodPost, "/control/drain", nil, nil)
+}
+
 // Settle waits until the running node has loaded and computed everything.
 func (c *Client) Settle(ctx context.Context) error {
 	return c.call(ctx, http.MethodPost, "/control/settle", nil, nil)

@@ -39,6 +39,7 @@ func (n *Node) serveControl(ctx context.Context) error {
 	mux.HandleFunc("POST /control/import/{source}", n.controlImport)
 	mux.HandleFunc("GET /control/imports/{key}", n.controlProgress)
 	mux.HandleFunc("PUT /control/imports/{key}", n.controlSetProgress)
+	mux.HandleFunc("POST /control/drain", func(w http.ResponseWriter, r *http.Request) { answer(w, n.Drain(r.Context())) })
 	mux.HandleFunc("POST /control/settle", func(w http.ResponseWriter, r *http.Request) { answer(w, n.Settle(r.Context())) })
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: drainTime}
 	stop := context.AfterFunc(ctx, func() {

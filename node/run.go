@@ -140,8 +140,11 @@ func (n *Node) Deploy(ctx context.Context) error {
 // Settle loads all that is durable and converges until nothing is due, bringing
 // forward what debounce postpones. Run must be running.
 func (n *Node) Settle(ctx context.Context) error {
-	if err := n.loader.Drain(ctx); err != nil {
+	if err := n.Drain(ctx); err != nil {
 		return err
 	}
 	return n.converger.Settle(ctx)
 }
+
+// Drain loads all that is durable now. Run must be running.
+func (n *Node) Drain(ctx context.Context) error { return n.loader.Drain(ctx) }

@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"syscall"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/reedbed/reedbed/config"
+	"github.com/reedbed/reedbed/node"
+	"github.com/reedbed/reedbed/internal/disk"
 )
 
 // Exit codes. They are part of the interface.
@@ -96,6 +99,27 @@ func explain(err error) failures {
 		return failures{{
 			Code: "no_project", What: err.Error(),
 			Fix:  "name a project folder with -C DIR, or make one: reedbed init DIR",
+			exit: exitFailed,
+		}}
+	case errors.Is(err, disk.ErrLocked):
+		return failures{{
+			Code: "in_use", What: err.Error(),
+			Fix:  "stop the other `reedbed up` or import of this project first",
+			exit: exitFailed,
+		}}
+	case errors.Is(err, syscall.EADDRINUSE):
+		return failures{{
+			Code: "address_in_use", What: err.Error(),
+			Fix:  "stop what listens there, or name another address with --listen",
+			exit: exitFailed,
+		}}
+	case errors.Is(err, fs.ErrNotExist):
+		return failures{{Code: "no_such_file", What: err.Error(), Fix: "check the name", exit: exitFailed}}
+	case errors.Is(err, node.ErrInUse):
+		return failures{{
+			Code: "in_use", What: err.Error(),
+			Why:  "one process at a time changes a project; import, sql, status and tail work beside it",
+			Fix:  "stop the other process, or name another project with -C DIR",
 			exit: exitFailed,
 		}}
 	case errors.Is(err, fs.ErrPermission):

@@ -14,6 +14,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
+	"github.com/reedbed/reedbed/collect/protocol"
 	"github.com/reedbed/reedbed/config"
 	"github.com/reedbed/reedbed/dataset/sqlite"
 	"github.com/reedbed/reedbed/event"
@@ -27,7 +28,7 @@ type importCmd struct {
 	Source string   `required:"" help:"Name of the source the events belong to."`
 	Format string   `required:"" enum:"ndjson,csv,combined,segment" help:"ndjson, csv, combined or segment."`
 	Map    string   `placeholder:"FILE" help:"YAML that says where in a record the envelope's fields are."`
-	Files  []string `arg:"" name:"file" help:"Files to import; .gz is expanded."`
+	Files  []string `arg:"" name:"file" help:"Files to import; gzip is expanded."`
 }
 
 // importTarget is a node to import into: the running one, or one opened for it.
@@ -35,17 +36,21 @@ type importTarget interface {
 	Accept(ctx context.Context, source string, b *event.Batch) error
 	ImportProgress(ctx context.Context, key string) (sqlite.ImportProgress, error)
 	SetImportProgress(ctx context.Context, key string, p sqlite.ImportProgress) error
+	Drain(ctx context.Context) error
 	Settle(ctx context.Context) error
 	Status(ctx context.Context) (web.Status, error)
 }
 
-// imported is what an import did, as --json prints it.
+// imported is what an import did, as --json prints it. Loaded, Quarantined and
+// DuplicatesRemoved are what the node counted meanwhile, and so are of
+// Delivered and Others together.
 type imported struct {
-	Records           int64 `json:"records"`
-	Delivered         int64 `json:"delivered"`
+	Records           int64 `json:"records"`   // of the files, also those an earlier import had sent
+	Delivered         int64 `json:"delivered"` // events and broken records, acknowledged
 	Loaded            int64 `json:"loaded"`
 	Quarantined       int64 `json:"quarantined"`
 	DuplicatesRemoved int64 `json:"duplicates_removed"`
+	Others            int64 `json:"others"` // events that came from elsewhere meanwhile
 }
 
 // Run imports files through the acknowledge path of requests.
@@ -54,20 +59,24 @@ func (c importCmd) Run(ctx context.Context, g *globals, t terminal) error {
 	if err != nil {
 		return err
 	}
-	source, err := c.source(project.Config)
-	if err != nil {
+	run := importRun{c: c, term: t, limits: protocol.Limits{EventBytes: int(project.Config.Limits.Event)}}
+	if run.source, err = c.source(project.Config); err != nil {
 		return err
 	}
-	mapping, err := c.mapping()
-	if err != nil {
+	if run.mapping, err = c.mapping(); err != nil {
 		return err
 	}
-	run := importRun{c: c, source: source, mapping: mapping, bar: newProgress(g, t)}
+	if err := c.checkFiles(); err != nil {
+		return err
+	}
+	run.bar = newProgress(g, t)
 	client, err := node.Connect(ctx, project)
 	switch {
 	case err == nil:
+		run.settle = settleShortly
 		err = run.into(ctx, client)
 	case errors.Is(err, node.ErrNotRunning):
+		run.settle = importTarget.Settle
 		err = node.While(ctx, node.Options{Project: project, Log: g.logger(t)}, func(ctx context.Context, n *node.Node) error {
 			return run.into(ctx, n)
 		})
@@ -76,12 +85,7 @@ func (c importCmd) Run(ctx context.Context, g *globals, t terminal) error {
 	if err != nil {
 		return err
 	}
-	if g.JSON {
-		return json.NewEncoder(t.out).Encode(run.done)
-	}
-	_, err = fmt.Fprintf(t.out, "%d records: %d rows added, %d in quarantine, %d duplicates removed\n",
-		run.done.Records, run.done.Loaded, run.done.Quarantined, run.done.DuplicatesRemoved)
-	return err
+	return run.print(g)
 }
 
 func (c importCmd) source(cfg config.Config) (config.Source, error) {
@@ -102,35 +106,82 @@ func (c importCmd) mapping() (*importer.Mapping, error) {
 	if c.Map == "" {
 		return nil, nil //nolint:nilnil // no mapping is a choice
 	}
+	if c.Format != "ndjson" && c.Format != "csv" {
+		return nil, &failure{
+			Code: "usage", What: "--map does not go with --format " + c.Format, Why: "this format says itself what its fields are",
+			Fix: "leave --map out", exit: exitUsage,
+		}
+	}
 	f, err := os.Open(c.Map)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return importer.ReadMapping(f, c.Map)
+	m, err := importer.ReadMapping(f)
+	return m, importFailure("mapping", c.Map, err)
+}
+
+// checkFiles finds what cannot be opened before anything is sent.
+func (c importCmd) checkFiles() error {
+	for _, path := range c.Files {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		info, err := f.Stat()
+		if err := errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+		if !info.Mode().IsRegular() {
+			return &failure{
+				Code: "not_a_file", What: path + " is not a file", Why: "an import that is cut off goes on where it was, which needs a file",
+				Fix: "write it to a file first, or POST it to /v1/events", exit: exitFailed,
+			}
+		}
+	}
+	return nil
+}
+
+// importFailure says where in a file a problem is.
+func importFailure(code, path string, err error) error {
+	p, ok := errors.AsType[*importer.Problem](err)
+	if !ok {
+		return err
+	}
+	at := path
+	if p.Line > 0 {
+		at = fmt.Sprintf("%s:%d", path, p.Line)
+	}
+	return &failure{Code: code, What: p.What, At: at, Fix: p.Fix, exit: exitFailed}
 }
 
 // importRun is one import at work.
 type importRun struct {
 	c       importCmd
+	term    terminal
 	source  config.Source
+	limits  protocol.Limits
 	mapping *importer.Mapping
 	bar     *progress
+	settle  func(importTarget, context.Context) error
 	done    imported
 }
 
 // into imports all files and waits until their events are rows.
 func (r *importRun) into(ctx context.Context, target importTarget) error {
+	if err := target.Drain(ctx); err != nil {
+		return err
+	}
 	before, err := target.Status(ctx)
 	if err != nil {
 		return err
 	}
 	for _, file := range r.c.Files {
 		if err := r.file(ctx, target, file); err != nil {
-			return fmt.Errorf("import %s: %w", file, err)
+			return importFailure("file", file, fmt.Errorf("import %s: %w", file, err))
 		}
 	}
-	if err := target.Settle(ctx); err != nil {
+	if err := target.Drain(ctx); err != nil {
 		return err
 	}
 	after, err := target.Status(ctx)
@@ -140,7 +191,19 @@ func (r *importRun) into(ctx context.Context, target importTarget) error {
 	r.done.Loaded = after.Totals.Loaded - before.Totals.Loaded
 	r.done.Quarantined = after.Totals.Quarantined - before.Totals.Quarantined
 	r.done.DuplicatesRemoved = after.Totals.DuplicatesRemoved - before.Totals.DuplicatesRemoved
-	return nil
+	r.done.Others = r.done.Loaded + r.done.Quarantined + r.done.DuplicatesRemoved - r.done.Delivered
+	return r.settle(target, ctx)
+}
+
+// settleShortly gives a running node time to compute what follows from the
+// import. It may have work without end, so it is not waited for.
+func settleShortly(target importTarget, ctx context.Context) error {
+	short, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := target.Settle(short); err != nil && short.Err() == nil {
+		return err
+	}
+	return ctx.Err()
 }
 
 // file imports one file. An import that was cut off goes on where the last
@@ -163,25 +226,24 @@ func (r *importRun) file(ctx context.Context, target importTarget, path string) 
 	if had.Done {
 		had = sqlite.ImportProgress{}
 	}
-	tracked := r.bar.track(path, size, f)
-	content, err := expand(tracked)
+	content, err := expand(r.bar.track(path, size, f))
 	if err != nil {
 		return err
 	}
 	res, err := importer.File(ctx, content, importer.Options{
-		Format: r.c.Format, Mapping: r.mapping, Skip: had.Lines,
+		Format: r.c.Format, Mapping: r.mapping, Limits: r.limits, Skip: had.Lines,
 		KeepIP: func(ip string) string { return event.KeepIP(event.IPPolicy(r.source.IP), ip) },
 		Send:   func(ctx context.Context, b *event.Batch) error { return r.send(ctx, target, b) },
-		Sent: func(offset, lines int64) error {
-			return target.SetImportProgress(ctx, key, sqlite.ImportProgress{Offset: offset, Lines: lines})
+		Sent: func(offset, records int64) error {
+			return target.SetImportProgress(ctx, key, sqlite.ImportProgress{Offset: offset, Lines: records})
 		},
 	})
-	r.done.Records += res.Lines
+	r.done.Records += res.Records
 	r.done.Delivered += res.Sent
 	if err != nil {
 		return err
 	}
-	return target.SetImportProgress(ctx, key, sqlite.ImportProgress{Offset: res.Bytes, Lines: res.Lines, Done: true})
+	return target.SetImportProgress(ctx, key, sqlite.ImportProgress{Offset: res.Bytes, Lines: res.Records, Done: true})
 }
 
 // send delivers a batch; a full or busy journal is asked again, later each time.
@@ -199,20 +261,28 @@ func (r *importRun) send(ctx context.Context, target importTarget, b *event.Batc
 	}
 }
 
-// key names the import of a file for going on with it: the file's beginning and
-// size, the source, the format and the mapping.
+// key names the import of a file for going on with it: the file's content, the
+// source, the format and the mapping.
 func (r *importRun) key(f *os.File) (key string, size int64, err error) {
-	info, err := f.Stat()
-	if err != nil {
-		return "", 0, err
-	}
 	h := sha256.New()
-	fmt.Fprintf(h, "%q %q %d %q\n", r.c.Source, r.c.Format, info.Size(), fmt.Sprint(r.mapping))
-	if _, err := io.CopyN(h, f, 64<<10); err != nil && !errors.Is(err, io.EOF) {
+	fmt.Fprintf(h, "%q %q %q\n", r.c.Source, r.c.Format, fmt.Sprint(r.mapping))
+	if size, err = io.Copy(h, f); err != nil {
 		return "", 0, err
 	}
 	_, err = f.Seek(0, io.SeekStart)
-	return hex.EncodeToString(h.Sum(nil)), info.Size(), err
+	return hex.EncodeToString(h.Sum(nil)), size, err
+}
+
+func (r *importRun) print(g *globals) error {
+	if g.JSON {
+		return json.NewEncoder(r.term.out).Encode(r.done)
+	}
+	if r.done.Others > 0 && !g.Quiet {
+		fmt.Fprintf(r.term.err, "%d events came from elsewhere meanwhile; the figures include them\n", r.done.Others)
+	}
+	_, err := fmt.Fprintf(r.term.out, "%d records: %d rows added, %d in quarantine, %d duplicates removed\n",
+		r.done.Records, r.done.Loaded, r.done.Quarantined, r.done.DuplicatesRemoved)
+	return err
 }
 
 // expand takes gzip for what it is, whatever the file is called.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"io/fs"
 
@@ -33,5 +34,41 @@ func (c journalDumpCmd) Run(g *globals, term terminal) error {
 		return err
 	}
 	defer folder.Close()
+	if g.JSON {
+		return c.lines(folder, term)
+	}
 	return journal.Dump(folder, term.out, c.Records)
+}
+
+// found is a finding as a line of JSON. What a kind does not have is left out.
+type found struct {
+	Kind       string `json:"kind"`
+	Segment    string `json:"segment"`
+	Generation uint64 `json:"generation,omitempty"`
+	Offset     int64  `json:"offset,omitempty"`
+	Bytes      int64  `json:"bytes"`
+	Record     uint64 `json:"record"`
+	Event      uint64 `json:"event"`
+	Events     uint32 `json:"events,omitempty"`
+	Refused    uint32 `json:"refused,omitempty"`
+}
+
+func (c journalDumpCmd) lines(folder disk.FS, term terminal) error {
+	out := json.NewEncoder(term.out)
+	for f, err := range journal.Inspect(folder) {
+		if err != nil {
+			return err
+		}
+		if !c.Records && (f.Kind == journal.FoundRecord || f.Kind == journal.FoundMark) {
+			continue
+		}
+		line := found{
+			Kind: f.Kind, Segment: f.Segment, Generation: f.Generation, Offset: f.Offset, Bytes: f.Bytes,
+			Record: f.At.Record, Event: f.At.Event, Events: f.Events, Refused: f.Refused,
+		}
+		if err := out.Encode(line); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -21,7 +21,16 @@ func TestScript(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Cmds:                map[string]func(ts *testscript.TestScript, neg bool, args []string){"exits": exits},
+		Setup:               setUp,
+		Condition: func(name string) (bool, error) {
+			if name != "shared" {
+				return false, errors.New("unknown condition " + name)
+			}
+			return sharedData() != "", nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"exits": exits, "start": start, "stop": stop, "up": up, "waitfor": waitFor, "until": until, "post": post,
+		},
 	})
 }
 

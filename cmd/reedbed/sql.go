@@ -2,12 +2,15 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/reedbed/reedbed/engine"
 	"github.com/reedbed/reedbed/node"
@@ -41,12 +44,12 @@ func (c sqlCmd) Run(ctx context.Context, g *globals, term terminal) error {
 	o := node.Options{Project: project, Log: g.logger(term)}
 	r, err := node.OpenReader(ctx, o)
 	if err != nil {
-		return err
+		return sqlFailure(err)
 	}
 	defer r.Close()
 	res, err := r.Query(ctx, o, c.SQL, c.Format, term.out)
 	if err == nil && res.Truncated {
-		fmt.Fprintf(term.err, "the answer was cut after %d rows: raise query.rows or query.bytes, or narrow the SELECT\n", res.Rows)
+		sayCut(term, strconv.FormatInt(res.Rows, 10))
 	}
 	return sqlFailure(err)
 }
@@ -74,6 +77,10 @@ func (c sqlCmd) remote(ctx context.Context, client *node.Client, term terminal) 
 	return nil
 }
 
+func sayCut(term terminal, rows string) {
+	fmt.Fprintf(term.err, "the answer was cut after %s rows: narrow the SELECT, or raise query.rows or query.bytes\n", rows)
+}
+
 // apiFailure reads the error of an answer of the JSON API.
 func apiFailure(res *http.Response) error {
 	var body struct {
@@ -99,25 +106,33 @@ func apiFailure(res *http.Response) error {
 	return f
 }
 
-// sqlFailure words an error of a query for people.
+// sqlFailure words an error of a query for people, as the running node does.
 func sqlFailure(err error) error {
 	if e, ok := errors.AsType[*engine.SQLError](err); ok {
-		f := &failure{Code: "sql", What: e.Message, Fix: e.Hint, exit: exitFailed}
+		f := &failure{Code: "sql_error", What: e.Message, Fix: cmp.Or(e.Hint, "correct the SQL at this place"), exit: exitFailed}
 		if e.Line > 0 {
 			f.At = fmt.Sprintf("line %d, column %d of the SQL", e.Line, e.Column)
 		}
 		return f
 	}
 	if e, ok := errors.AsType[*query.UnknownTable](err); ok {
-		return &failure{Code: "unknown_dataset", What: e.Error(), Fix: "name one of these datasets", exit: exitFailed}
+		return &failure{
+			Code: "unknown_dataset", What: fmt.Sprintf("there is no dataset %q", e.Name),
+			Fix: "use one of " + strings.Join(e.Known, ", "), exit: exitFailed,
+		}
 	}
-	switch {
-	case errors.Is(err, engine.ErrNotSelect):
-		return &failure{Code: "not_select", What: err.Error(), Fix: "write one SELECT; nothing else is run", exit: exitFailed}
-	case errors.Is(err, engine.ErrDeadline):
-		return &failure{Code: "deadline", What: err.Error(), Fix: "narrow the SELECT, or raise query.deadline", exit: exitFailed}
-	case errors.Is(err, engine.ErrLimit):
-		return &failure{Code: "limit", What: err.Error(), Fix: "narrow the SELECT, or raise the limit under query in reedbed.yaml", exit: exitFailed}
+	for _, k := range []struct {
+		is        error
+		code, fix string
+	}{
+		{engine.ErrNotSelect, "not_select", "write exactly one SELECT statement"},
+		{engine.ErrLimit, "limit_reached", "read less: fewer columns, a shorter time, or a LIMIT"},
+		{engine.ErrDeadline, "deadline_passed", "read less, or raise query.deadline in reedbed.yaml"},
+		{node.ErrNothingYet, "no_data", "send events with `reedbed up` running, or import files"},
+	} {
+		if errors.Is(err, k.is) {
+			return &failure{Code: k.code, What: err.Error(), Fix: k.fix, exit: exitFailed}
+		}
 	}
 	return err
 }

@@ -27,6 +27,9 @@ func (statusCmd) Run(ctx context.Context, g *globals, term terminal) error {
 	case errors.Is(err, node.ErrNotRunning):
 		s, err = node.StatusAtRest(ctx, node.Options{Project: project, Log: g.logger(term)})
 	}
+	if errors.Is(err, node.ErrNothingYet) { // a project that never ran is as computed as it can be
+		s, err = web.Status{Converged: true, Version: node.Version()}, nil
+	}
 	if err != nil {
 		return err
 	}
