@@ -8,7 +8,6 @@ package converge
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -123,14 +122,18 @@ func (c *Converger) Stages() []string {
 	return out
 }
 
-// Run schedules until ctx ends, then waits for the runs under way.
+// Run schedules until ctx ends, then waits for the runs under way. What the
+// catalog cannot answer now, as on a full disk, is asked again: events must
+// still be taken in.
 func (c *Converger) Run(ctx context.Context) error {
 	var runs sync.WaitGroup
 	defer runs.Wait()
 	for ctx.Err() == nil {
 		started, err := c.schedule(ctx, &runs)
 		if err != nil && ctx.Err() == nil {
-			return fmt.Errorf("converge: %w", err)
+			c.o.Log.Error("convergence waits for the catalog", "err", err)
+			c.pause(ctx, time.Second)
+			continue
 		}
 		if !started {
 			c.rest(ctx)
@@ -185,7 +188,7 @@ func (c *Converger) schedule(ctx context.Context, runs *sync.WaitGroup) (bool, e
 }
 
 // choose takes as many due tasks as there are free workers, and none that reads
-// what another due or running task is about to change.
+// what a running task is about to change.
 func (c *Converger) choose(due []dataset.Task) []dataset.Task {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -195,7 +198,7 @@ func (c *Converger) choose(due []dataset.Task) []dataset.Task {
 			break
 		}
 		here := place{k.Dataset, k.Partition}
-		if _, runs := c.running[here]; runs || c.stages[k.Dataset] == nil || c.blocked(k, due) {
+		if _, runs := c.running[here]; runs || c.stages[k.Dataset] == nil || c.blocked(k) {
 			continue
 		}
 		c.running[here] = k
@@ -204,15 +207,10 @@ func (c *Converger) choose(due []dataset.Task) []dataset.Task {
 	return out
 }
 
-// blocked reports whether an input of k is itself about to change.
-func (c *Converger) blocked(k dataset.Task, due []dataset.Task) bool {
+// blocked reports whether a running task is about to change an input of k.
+func (c *Converger) blocked(k dataset.Task) bool {
 	for running := range c.running {
 		if c.reads(k, running) {
-			return true
-		}
-	}
-	for _, other := range due {
-		if c.reads(k, place{other.Dataset, other.Partition}) {
 			return true
 		}
 	}

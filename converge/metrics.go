@@ -16,7 +16,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		runs: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "reedbed_stage_runs_total",
-			Help: "Stage tasks by outcome: built, appended, reused, fresh, absent or failed.",
+			Help: "Stage tasks by outcome: built, appended, reused, fresh, absent, superseded or failed.",
 		}, []string{"dataset", "outcome"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "reedbed_stage_run_seconds",

@@ -21,52 +21,55 @@ func (c *Converger) run(ctx context.Context, k dataset.Task) (outcome string, er
 	c.mu.Lock()
 	s := c.stages[k.Dataset]
 	c.mu.Unlock()
-	inputs, err := c.o.Catalog.Inputs(ctx, k.Dataset, k.Partition)
+	if s == nil {
+		return superseded, nil // set aside since it was chosen
+	}
+	b := dataset.Build{Task: k, CodeIdentity: s.identity, GitRevision: c.o.GitRevision}
+	if b.Inputs, err = c.o.Catalog.Inputs(ctx, k.Dataset, k.Partition); err != nil {
+		return "failed", c.fail(ctx, b, err)
+	}
+	b.TraceKey = stage.TraceKey(k.Dataset, k.Partition, s.identity, b.Inputs)
+	outcome, err = c.answer(ctx, s, &b)
+	if err == nil {
+		err = c.o.Catalog.CommitBuild(ctx, b)
+	}
+	if errors.Is(err, dataset.ErrSuperseded) {
+		return superseded, nil
+	}
 	if err != nil {
-		return "error", err
-	}
-	b := dataset.Build{Task: k, Inputs: inputs, GitRevision: c.o.GitRevision}
-	b.TraceKey = stage.TraceKey(k.Dataset, k.Partition, s.identity, inputs)
-	if err := c.answer(ctx, s, &b); err != nil {
 		return "failed", c.fail(ctx, b, err)
 	}
-	if err := c.o.Catalog.CommitBuild(ctx, b); err != nil {
-		return "failed", c.fail(ctx, b, err)
-	}
-	return outcomeOf(b), nil
+	return outcome, nil
 }
 
-func outcomeOf(b dataset.Build) string {
-	switch {
-	case b.Absent:
-		return "absent"
-	case b.Fresh:
-		return "fresh"
-	case b.Reuse != 0:
-		return "reused"
-	case b.Content.Append:
-		return "appended"
-	}
-	return "built"
-}
+// superseded is the outcome of a task whose stage was deployed anew or set
+// aside meanwhile: nothing is kept, and the partition is still due.
+const superseded = "superseded"
 
 // answer decides what the outcome is and computes it if need be.
-func (c *Converger) answer(ctx context.Context, s *deployed, b *dataset.Build) error {
+func (c *Converger) answer(ctx context.Context, s *deployed, b *dataset.Build) (outcome string, err error) {
 	prior, err := c.o.Catalog.Prior(ctx, b.Task.Dataset, b.Task.Partition, b.TraceKey)
 	if err != nil {
-		return err
+		return "", err
 	}
 	switch {
 	case s.nothingToRead(b.Inputs):
 		b.Absent = true
-	case prior.Reusable != 0 && prior.Reusable == prior.Promoted.Version:
-		b.Fresh = true
-	case prior.Reusable != 0:
-		b.Reuse = prior.Reusable
-	default:
-		return c.compute(ctx, s, b, prior)
+		return "absent", nil
+	case prior.Reusable:
+		b.Reuse = true
+		if prior.Fresh {
+			return "fresh", nil
+		}
+		return "reused", nil
 	}
-	return nil
+	if err := c.compute(ctx, s, b, prior); err != nil {
+		return "", err
+	}
+	if b.Content.Append {
+		return "appended", nil
+	}
+	return "built", nil
 }
 
 // nothingToRead reports whether every input that is cut by time is absent.
@@ -123,9 +126,8 @@ func (c *Converger) additions(ctx context.Context, s *deployed, now []dataset.Pr
 	if s.driver == "" || prior.Promoted.Version == 0 {
 		return nil, false, nil
 	}
-	_, identity, err := c.o.Catalog.DefinitionByID(ctx, prior.Definition)
-	if err != nil || !bytes.Equal(identity, s.identity) {
-		return nil, false, err
+	if !bytes.Equal(prior.CodeIdentity, s.identity) {
+		return nil, false, nil
 	}
 	seen := map[place]dataset.Promoted{}
 	for _, q := range prior.Reads {
@@ -212,5 +214,20 @@ func (c *Converger) fail(ctx context.Context, b dataset.Build, cause error) erro
 	if _, isSQL := errors.AsType[*engine.SQLError](cause); isSQL {
 		wait = 5 * time.Minute
 	}
-	return errors.Join(cause, c.o.Catalog.FailBuild(ctx, b.Task, b.TraceKey, cause.Error(), time.Now().Add(wait)))
+	err := c.o.Catalog.FailBuild(ctx, b.Task, b.TraceKey, cause.Error(), time.Now().Add(wait))
+	if err != nil {
+		// The catalog cannot note when to try again, so the task is due as before.
+		c.pause(ctx, time.Second)
+	}
+	return errors.Join(cause, err)
+}
+
+// pause waits, or until ctx ends.
+func (c *Converger) pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
 }

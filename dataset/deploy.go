@@ -1,6 +1,13 @@
 package dataset
 
-import "time"
+import (
+	"errors"
+	"time"
+)
+
+// ErrSuperseded says that a build was computed from a definition that is no
+// longer deployed: the commit changed nothing, and the partition is still due.
+var ErrSuperseded = errors.New("the stage was deployed anew, paused or retired while this ran")
 
 // Deployment is one stage as it is put to work.
 type Deployment struct {
@@ -31,14 +38,14 @@ type Task struct {
 
 // Build is the outcome of one task, committed in one transaction.
 type Build struct {
-	Task     Task
-	TraceKey []byte
-	Inputs   []Promoted // what was read, Version 0 for ABSENT
+	Task         Task
+	CodeIdentity []byte // of the definition it was computed from
+	TraceKey     []byte
+	Inputs       []Promoted // what was read, Version 0 for ABSENT
 
 	// Exactly one of the following says what the outcome is.
 	Absent  bool        // there is nothing to compute from
-	Fresh   bool        // the promoted version already is the answer
-	Reuse   int64       // an earlier version with this trace key
+	Reuse   bool        // the output and refused rows on record under this trace key
 	Content *NewContent // computed now
 
 	CPU, Wall   time.Duration

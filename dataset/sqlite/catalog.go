@@ -16,7 +16,7 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/mattn/go-sqlite3"
+	_ "github.com/mattn/go-sqlite3" // the driver
 )
 
 //go:embed schema_1.sql
@@ -54,13 +54,16 @@ func Open(ctx context.Context, o Options) (*Catalog, error) {
 	}
 	c.read.SetMaxOpenConns(8)
 	if o.ReadOnly {
-		return c, c.checkVersion(ctx)
+		if err := c.checkVersion(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("catalog %s: %w", o.Path, err), c.Close())
+		}
+		return c, nil
 	}
 	if c.write, err = sql.Open("sqlite3", dsn(o.Path, "rwc")); err != nil {
-		return nil, fmt.Errorf("open catalog %s: %w", o.Path, err)
+		return nil, errors.Join(fmt.Errorf("open catalog %s: %w", o.Path, err), c.Close())
 	}
 	c.write.SetMaxOpenConns(1)
-	if err := c.migrate(ctx); err != nil {
+	if err := c.migrate(ctx, migrations()); err != nil {
 		return nil, errors.Join(fmt.Errorf("catalog %s: %w", o.Path, err), c.Close())
 	}
 	return c, nil
@@ -87,8 +90,9 @@ func (c *Catalog) Close() error {
 	return err
 }
 
-func (c *Catalog) migrate(ctx context.Context) error {
-	steps := migrations()
+// migrate applies the steps the catalog lacks in one transaction: a crash leaves
+// the schema as it was.
+func (c *Catalog) migrate(ctx context.Context, steps []string) error {
 	return c.update(ctx, func(t *tx) error {
 		var have int
 		if err := t.QueryRowContext(ctx, "PRAGMA user_version").Scan(&have); err != nil {
@@ -197,19 +201,12 @@ func (t *tx) each(query string, args []any, fn func(scan func(...any) error) err
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
 	for rows.Next() {
 		if err := fn(rows.Scan); err != nil {
-			return err
+			return errors.Join(err, rows.Close())
 		}
 	}
-	return rows.Err()
-}
-
-// IsFull reports whether err says that the disk has no room for the catalog.
-func IsFull(err error) bool {
-	e, ok := errors.AsType[sqlite3.Error](err)
-	return ok && (e.Code == sqlite3.ErrFull || e.Code == sqlite3.ErrIoErr)
+	return errors.Join(rows.Err(), rows.Close())
 }
 
 func micros(t time.Time) int64 {

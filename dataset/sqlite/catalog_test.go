@@ -104,7 +104,7 @@ func build(t *testing.T, c *Catalog, name, object string, rows int64) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := dataset.Build{Task: k, TraceKey: []byte(object), Inputs: inputs, Content: &dataset.NewContent{Segment: &s}}
+		b := dataset.Build{Task: k, CodeIdentity: []byte("code of " + name), TraceKey: []byte(object), Inputs: inputs, Content: &dataset.NewContent{Segment: &s}}
 		if err := c.CommitBuild(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}
@@ -255,14 +255,14 @@ func TestGoingBackIsAPointerMove(t *testing.T) {
 	}
 	load(t, c, segment(dataset.Raw, p, "c", 1))
 	prior, err := c.Prior(ctx, "s", p, []byte("one"))
-	if err != nil || prior.Reusable == 0 {
+	if err != nil || !prior.Reusable || prior.Fresh {
 		t.Fatalf("no trace of the first run: %+v, %v", prior, err)
 	}
 	tasks, err := c.Due(ctx, 10, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.CommitBuild(ctx, dataset.Build{Task: tasks[0], TraceKey: []byte("one"), Reuse: prior.Reusable}); err != nil {
+	if err := c.CommitBuild(ctx, dataset.Build{Task: tasks[0], CodeIdentity: []byte("code of s"), TraceKey: []byte("one"), Reuse: true}); err != nil {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff([]string{"one" + p}, objects()); d != "" {
@@ -278,7 +278,7 @@ func TestGoingBackIsAPointerMove(t *testing.T) {
 		t.Fatal(err)
 	}
 	more := segment("s", p, "more", 1)
-	b := dataset.Build{Task: tasks[0], TraceKey: []byte("three"), Content: &dataset.NewContent{Append: true, Base: prior.Promoted, Segment: &more}}
+	b := dataset.Build{Task: tasks[0], CodeIdentity: []byte("code of s"), TraceKey: []byte("three"), Content: &dataset.NewContent{Append: true, Base: prior.Promoted, Segment: &more}}
 	if err := c.CommitBuild(ctx, b); err != nil {
 		t.Fatal(err)
 	}
@@ -301,7 +301,7 @@ func TestDirtyAgainWhileRunning(t *testing.T) {
 	}
 	load(t, c, segment(dataset.Raw, p, "b", 1)) // while the task runs
 	out := segment("s", p, "one", 1)
-	if err := c.CommitBuild(ctx, dataset.Build{Task: tasks[0], TraceKey: []byte("k"), Content: &dataset.NewContent{Segment: &out}}); err != nil {
+	if err := c.CommitBuild(ctx, dataset.Build{Task: tasks[0], CodeIdentity: []byte("code of s"), TraceKey: []byte("k"), Content: &dataset.NewContent{Segment: &out}}); err != nil {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff([]string{"s@" + p}, due(t, c)); d != "" {

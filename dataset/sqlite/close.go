@@ -5,50 +5,59 @@ import (
 	"time"
 )
 
-// Close marks every partition as closed whose end and allowance the watermark
-// has passed. What was postponed on them while they were open becomes due: a
-// partition runs once more at its close. It returns how many it closed.
+// closable are the partitions that may close at watermark ?1: those whose end
+// and allowance it has passed, and which read nothing that is open or could
+// still come to be as open.
+const closable = `SELECT p.id FROM partitions p JOIN datasets d ON d.id = p.dataset_id
+	WHERE p.closed_at IS NULL AND p.ends > 0 AND p.ends <= ?1 AND p.ends + d.allowance <= ?1 AND d.rejects_of IS NULL
+	AND NOT EXISTS (SELECT 1 FROM edges e JOIN datasets i ON i.id = e.producer_id
+		WHERE e.dataset_id = p.dataset_id AND e.kind = 'span' AND p.ends + e.hi + i.allowance > ?1)
+	AND NOT EXISTS (SELECT 1 FROM edges e JOIN partitions q ON q.dataset_id = e.producer_id
+		WHERE e.dataset_id = p.dataset_id AND e.kind = 'span' AND q.closed_at IS NULL AND q.ends > 0
+		AND q.starts < p.ends + e.hi AND q.starts > p.starts + e.lo - 86400000000 AND q.ends > p.starts + e.lo)`
+
+// ClosePartitions marks every partition as closed whose end and allowance the
+// watermark has passed. What was postponed on them while they were open becomes
+// due: a partition runs once more at its close. It returns how many it closed.
 //
 // A closed output never reads an open input: a partition stays open as long as
-// one that it reads is open.
+// one that it reads is open. Refused rows close with the stage that refused them.
 func (c *Catalog) ClosePartitions(ctx context.Context, watermark time.Time) (closed int, err error) {
 	mark := micros(watermark)
-	var ready int
+	var some bool
 	err = c.view(ctx, func(t *tx) error {
-		return t.QueryRowContext(ctx, `SELECT COUNT(*) FROM partitions p JOIN datasets d ON d.id = p.dataset_id
-			WHERE p.closed_at IS NULL AND p.ends > 0 AND p.ends + d.allowance <= ?`, mark).Scan(&ready)
+		return t.QueryRowContext(ctx, "SELECT EXISTS ("+closable+")", mark).Scan(&some)
 	})
-	if err != nil || ready == 0 {
+	if err != nil || !some {
 		return 0, err
 	}
 	err = c.update(ctx, func(t *tx) error {
-		var depth int
-		if err := t.QueryRowContext(ctx, "SELECT COALESCE(MAX(depth), 0) FROM datasets").Scan(&depth); err != nil {
+		if closed, err = t.closeAll(mark); err != nil {
 			return err
 		}
-		for level := 0; level <= depth; level++ {
-			n, err := t.closeLevel(level, mark)
-			if err != nil {
-				return err
-			}
-			closed += n
+		if err := t.exec(`UPDATE partitions SET closed_at = ?1 WHERE closed_at IS NULL AND id IN (
+			SELECT r.id FROM partitions p JOIN datasets x ON x.rejects_of = p.dataset_id
+			JOIN partitions r ON r.dataset_id = x.id AND r.name = p.name WHERE p.closed_at = ?1)`, t.now); err != nil {
+			return err
 		}
-		return t.exec(`UPDATE dirty SET not_before = ? WHERE not_before > ? AND failed_key IS NULL AND (dataset_id, name) IN
-			(SELECT dataset_id, name FROM partitions WHERE closed_at = ?)`, t.now, t.now, t.now)
+		return t.exec(`UPDATE dirty SET not_before = ?1 WHERE not_before > ?1 AND failed_key IS NULL AND (dataset_id, name) IN
+			(SELECT dataset_id, name FROM partitions WHERE closed_at = ?1)`, t.now)
 	})
 	return closed, err
 }
 
-func (t *tx) closeLevel(depth int, mark int64) (int, error) {
-	res, err := t.ExecContext(t.ctx, `UPDATE partitions SET closed_at = ?1 WHERE closed_at IS NULL AND ends > 0 AND id IN (
-		SELECT p.id FROM partitions p JOIN datasets d ON d.id = p.dataset_id
-		WHERE d.depth = ?2 AND p.closed_at IS NULL AND p.ends > 0 AND p.ends + d.allowance <= ?3
-		AND NOT EXISTS (SELECT 1 FROM edges e JOIN partitions q ON q.dataset_id = e.input_id
-			WHERE e.dataset_id = p.dataset_id AND e.kind = 'span' AND q.closed_at IS NULL AND q.ends > 0
-			AND q.starts < p.ends + e.hi AND q.ends > p.starts + e.lo))`, t.now, depth, mark)
-	if err != nil {
-		return 0, err
+// closeAll closes what is closable until nothing more is: closing inputs may
+// make outputs closable, so it takes as many rounds as the stages are deep.
+func (t *tx) closeAll(mark int64) (closed int, err error) {
+	for {
+		res, err := t.ExecContext(t.ctx, "UPDATE partitions SET closed_at = ?2 WHERE id IN ("+closable+")", mark, t.now)
+		if err != nil {
+			return closed, err
+		}
+		n, err := res.RowsAffected()
+		if err != nil || n == 0 {
+			return closed, err
+		}
+		closed += int(n)
 	}
-	n, err := res.RowsAffected()
-	return int(n), err
 }

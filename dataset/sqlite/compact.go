@@ -10,13 +10,15 @@ import (
 // CompactionCandidates lists up to limit partitions that have at least
 // minSegments live segments of one size tier (a tier spans a factor of eight in
 // bytes), the most crowded first. The segments are those of the crowded tier
-// and everything smaller, oldest first.
+// and everything smaller, oldest first. A partition that went back to an earlier
+// version is left alone: what is live there is not what readers see.
 func (c *Catalog) CompactionCandidates(ctx context.Context, minSegments, limit int) ([]dataset.CompactionCandidate, error) {
 	var out []dataset.CompactionCandidate
 	err := c.view(ctx, func(t *tx) error {
 		return t.each(`SELECT p.id, d.name, p.name, MAX(s.bytes) FROM segments s
 			JOIN partitions p ON p.id = s.partition_id JOIN datasets d ON d.id = p.dataset_id
-			WHERE s.removed_in IS NULL
+			JOIN pointers x ON x.partition_id = p.id AND x.view = 'main'
+			WHERE s.removed_in IS NULL AND x.version = p.last_version AND d.retired_at IS NULL
 			GROUP BY p.id, CASE WHEN s.bytes < 65536 THEN 0 WHEN s.bytes < 524288 THEN 1 WHEN s.bytes < 4194304 THEN 2
 				WHEN s.bytes < 33554432 THEN 3 ELSE 3 + s.id END
 			HAVING COUNT(*) >= ? ORDER BY COUNT(*) DESC LIMIT ?`, []any{minSegments, limit},
@@ -124,6 +126,13 @@ func (t *tx) carryOver(p *partition, old int64, next dataset.Promoted, s dataset
 	}
 	if err := t.exec("UPDATE traces SET version = ? WHERE partition_id = ? AND version = ?", next.Version, p.id, old); err != nil {
 		return err
+	}
+	if p.dataset.Spec.Kind == dataset.Rejected {
+		err := t.exec(`UPDATE traces SET rejected_version = ? WHERE rejected_version = ? AND partition_id =
+			(SELECT id FROM partitions WHERE dataset_id = ? AND name = ?)`, next.Version, old, p.dataset.RejectsOf, p.name)
+		if err != nil {
+			return err
+		}
 	}
 	if err := t.exec("UPDATE partitions SET last_version = ? WHERE id = ?", next.Version, p.id); err != nil {
 		return err

@@ -20,16 +20,17 @@ type Dataset struct {
 	Interval   time.Duration
 	RowWise    bool
 	Depth      int
+	RejectsOf  int64 // the stage whose refused rows these are, 0 for none
 }
 
-const datasetColumns = `id, name, kind, grain, owner, columns, hash_scheme, COALESCE(definition, 0), allowance, interval, row_wise, depth`
+const datasetColumns = `id, name, kind, grain, owner, columns, hash_scheme, COALESCE(definition, 0), allowance, interval, row_wise, depth, COALESCE(rejects_of, 0)`
 
 func scanDataset(scan func(...any) error) (Dataset, error) {
 	var d Dataset
 	var cols string
 	var allowance, interval int64
 	err := scan(&d.ID, &d.Spec.Name, &d.Spec.Kind, &d.Spec.Grain, &d.Spec.Owner, &cols, &d.Spec.HashScheme,
-		&d.Definition, &allowance, &interval, &d.RowWise, &d.Depth)
+		&d.Definition, &allowance, &interval, &d.RowWise, &d.Depth, &d.RejectsOf)
 	if err != nil {
 		return d, err
 	}
@@ -77,10 +78,11 @@ func (t *tx) ensureDataset(s dataset.Spec, allowance time.Duration) (Dataset, er
 	if err != nil {
 		return Dataset{}, err
 	}
-	var grain dataset.Grain
-	err = t.QueryRowContext(t.ctx, "SELECT grain FROM datasets WHERE name = ?", s.Name).Scan(&grain)
-	if err == nil && grain != s.Grain {
-		return Dataset{}, fmt.Errorf("dataset %s is partitioned by %s and cannot become %s: give the new one another name", s.Name, grain, s.Grain)
+	old := dataset.Spec{Name: s.Name}
+	var live bool
+	err = t.QueryRowContext(t.ctx, "SELECT kind, grain, retired_at IS NULL FROM datasets WHERE name = ?", s.Name).Scan(&old.Kind, &old.Grain, &live)
+	if err == nil {
+		err = conflict(old, s, live)
 	}
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return Dataset{}, err
@@ -95,6 +97,31 @@ func (t *tx) ensureDataset(s dataset.Spec, allowance time.Duration) (Dataset, er
 	return t.dataset(s.Name)
 }
 
+// conflict says why a dataset on record cannot become what s says, or nil.
+func conflict(old, s dataset.Spec, live bool) error {
+	switch {
+	case old.Grain != s.Grain:
+		return fmt.Errorf("dataset %s is partitioned by %s and cannot become %s: give the new one another name", s.Name, old.Grain, s.Grain)
+	case live && old.Kind != s.Kind:
+		return fmt.Errorf("there is a dataset %s of kind %s already: give the %s another name", s.Name, old.Kind, s.Kind)
+	}
+	return nil
+}
+
+// Conflict says why a dataset cannot be recorded as s, or nil: its name was
+// given to another kind or grain before, by a dataset that may be retired.
+func (c *Catalog) Conflict(ctx context.Context, s dataset.Spec) (why, err error) {
+	old := dataset.Spec{Name: s.Name}
+	var live bool
+	err = c.view(ctx, func(t *tx) error {
+		return t.QueryRowContext(ctx, "SELECT kind, grain, retired_at IS NULL FROM datasets WHERE name = ?", s.Name).Scan(&old.Kind, &old.Grain, &live)
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	return conflict(old, s, live), err
+}
+
 // partition is a row of the partitions table.
 type partition struct {
 	id          int64
@@ -102,15 +129,16 @@ type partition struct {
 	name        dataset.Partition
 	lastVersion int64
 	closed      bool
+	closedAt    int64
 	lastRun     int64
 	lastCPU     int64
 }
 
 func (t *tx) partition(d Dataset, name dataset.Partition) (partition, error) {
 	p := partition{dataset: d, name: name}
-	err := t.QueryRowContext(t.ctx, `SELECT id, last_version, closed_at IS NOT NULL, last_run, last_cpu
+	err := t.QueryRowContext(t.ctx, `SELECT id, last_version, closed_at IS NOT NULL, COALESCE(closed_at, 0), last_run, last_cpu
 		FROM partitions WHERE dataset_id = ? AND name = ?`, d.ID, name).
-		Scan(&p.id, &p.lastVersion, &p.closed, &p.lastRun, &p.lastCPU)
+		Scan(&p.id, &p.lastVersion, &p.closed, &p.closedAt, &p.lastRun, &p.lastCPU)
 	if errors.Is(err, sql.ErrNoRows) {
 		return p, nil
 	}

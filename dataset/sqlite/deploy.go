@@ -39,7 +39,10 @@ func (c *Catalog) Deploy(ctx context.Context, stages []dataset.Deployment, pause
 func (t *tx) setAside(stages []dataset.Deployment, paused []string) error {
 	running, pausing := []string{}, []string{} // never null in JSON: NOT IN (NULL) is true of nothing
 	for _, s := range stages {
-		running = append(running, s.Spec.Name, s.Spec.Name+"_rejected")
+		running = append(running, s.Spec.Name)
+		if s.Rejected != nil {
+			running = append(running, s.Rejected.Name)
+		}
 	}
 	for _, name := range paused {
 		pausing = append(pausing, name, name+"_rejected")
@@ -74,10 +77,7 @@ func (t *tx) deploy(s dataset.Deployment) (isNew bool, err error) {
 		return false, err
 	}
 	if s.Rejected != nil {
-		if _, err := t.ensureDataset(*s.Rejected, s.Allowance); err != nil {
-			return false, err
-		}
-		if err := t.exec("UPDATE datasets SET depth = ?, paused = 0 WHERE name = ?", s.Depth, s.Rejected.Name); err != nil {
+		if err := t.deployRejected(d, s); err != nil {
 			return false, err
 		}
 	}
@@ -88,9 +88,12 @@ func (t *tx) deploy(s dataset.Deployment) (isNew bool, err error) {
 	}
 	isNew = !bytes.Equal(deployed, s.CodeIdentity)
 	if isNew {
-		if d.Definition, err = t.define(d, s); err != nil {
-			return false, err
-		}
+		d.Definition, err = t.define(d, s)
+	} else {
+		err = t.exec("UPDATE definitions SET sql = ?, header = ?, file = ? WHERE id = ?", s.SQL, s.Header, s.File, d.Definition)
+	}
+	if err != nil {
+		return false, err
 	}
 	err = t.exec("UPDATE datasets SET definition = ?, interval = ?, row_wise = ?, depth = ?, paused = 0 WHERE id = ?",
 		d.Definition, s.Interval.Microseconds(), s.RowWise, s.Depth, d.ID)
@@ -104,6 +107,14 @@ func (t *tx) deploy(s dataset.Deployment) (isNew bool, err error) {
 		return false, nil
 	}
 	return isNew, t.dirtyAll(d, s)
+}
+
+// deployRejected records the dataset of the rows the stage refuses.
+func (t *tx) deployRejected(d Dataset, s dataset.Deployment) error {
+	if _, err := t.ensureDataset(*s.Rejected, s.Allowance); err != nil {
+		return err
+	}
+	return t.exec("UPDATE datasets SET rejects_of = ?, depth = ?, paused = 0 WHERE name = ?", d.ID, s.Depth, s.Rejected.Name)
 }
 
 func (t *tx) define(d Dataset, s dataset.Deployment) (int64, error) {
@@ -125,8 +136,12 @@ func (t *tx) connect(d Dataset, edges []dataset.Edge) error {
 		if err != nil {
 			return err
 		}
-		err = t.exec("INSERT INTO edges (dataset_id, input_id, kind, lo, hi) VALUES (?,?,?,?,?)",
-			d.ID, in.ID, e.Window.Kind, e.Window.Lo.Microseconds(), e.Window.Hi.Microseconds())
+		producer := in.ID
+		if in.RejectsOf != 0 {
+			producer = in.RejectsOf
+		}
+		err = t.exec("INSERT INTO edges (dataset_id, input_id, producer_id, kind, lo, hi) VALUES (?,?,?,?,?,?)",
+			d.ID, in.ID, producer, e.Window.Kind, e.Window.Lo.Microseconds(), e.Window.Hi.Microseconds())
 		if err != nil {
 			return err
 		}
@@ -136,26 +151,21 @@ func (t *tx) connect(d Dataset, edges []dataset.Edge) error {
 
 // dirtyAll marks every partition the stage has or could have from its inputs.
 func (t *tx) dirtyAll(d Dataset, s dataset.Deployment) error {
-	cause, err := t.insertID("INSERT INTO causes (kind, detail, at) VALUES ('definition', ?, ?)", s.File, t.now)
+	why, err := t.addCause("definition", s.File, nil)
 	if err != nil {
 		return err
 	}
 	if d.Spec.Grain == dataset.None {
-		return t.markDirty(d, dataset.Whole, cause)
+		return t.markDirty(d, []dataset.Partition{dataset.Whole}, why)
 	}
-	if err := t.dirtyExisting(d, cause, "TRUE"); err != nil {
+	if err := t.dirtyExisting(d, why, "TRUE"); err != nil {
 		return err
 	}
 	names, err := t.anchored(d, everything)
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
-		if err := t.markDirty(d, name, cause); err != nil {
-			return err
-		}
-	}
-	return nil
+	return t.markDirty(d, names, why)
 }
 
 // DeployedText is the file of a stage as it was last deployed.

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"slices"
 	"time"
 
 	"github.com/reedbed/reedbed/dataset"
@@ -10,6 +11,18 @@ import (
 type edge struct {
 	stage  Dataset
 	window dataset.Window
+}
+
+// cause is why partitions become dirty. An urgent one, which a person brought
+// about, is not held back by debounce or by an earlier failure.
+type cause struct {
+	id     int64
+	urgent bool
+}
+
+func (t *tx) addCause(kind, detail string, parent any) (cause, error) {
+	id, err := t.insertID("INSERT INTO causes (kind, detail, parent, at) VALUES (?,?,?,?)", kind, detail, parent, t.now)
+	return cause{id: id, urgent: kind == "definition" || kind == "side"}, err
 }
 
 func (t *tx) readersOf(inputID int64) ([]edge, error) {
@@ -31,41 +44,54 @@ func (t *tx) readersOf(inputID int64) ([]edge, error) {
 
 // dirtyReaders marks every output partition that reads p. It costs what is
 // affected, not what exists.
-func (t *tx) dirtyReaders(p partition, cause int64) error {
+func (t *tx) dirtyReaders(p partition, why cause) error {
 	edges, err := t.readersOf(p.dataset.ID)
 	if err != nil {
 		return err
 	}
 	for _, e := range edges {
-		if err := t.dirtyThrough(e, p, cause); err != nil {
+		if err := t.dirtyThrough(e, p, why); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (t *tx) dirtyThrough(e edge, p partition, cause int64) error {
+func (t *tx) dirtyThrough(e edge, p partition, why cause) error {
 	grain := e.stage.Spec.Grain
+	own := sharing(grain, p.name)
 	switch {
 	case grain == dataset.None:
-		return t.markDirty(e.stage, dataset.Whole, cause)
+		return t.markDirty(e.stage, []dataset.Partition{dataset.Whole}, why)
 	case e.window.Kind == dataset.AsOf:
-		return t.dirtyExisting(e.stage, cause, "closed_at IS NULL")
-	case e.window.Kind != dataset.Span:
-		return t.dirtyExisting(e.stage, cause, "TRUE")
+		return t.dirtyExisting(e.stage, why, "closed_at IS NULL")
+	case e.window.Kind == dataset.Latest:
+		return t.dirtyExisting(e.stage, why, "TRUE")
+	case e.window.Kind == dataset.All:
+		if err := t.dirtyExisting(e.stage, why, "TRUE"); err != nil {
+			return err
+		}
+		return t.markDirty(e.stage, own, why)
 	case e.window == dataset.Same:
-		return t.markDirty(e.stage, dataset.PartitionAt(grain, p.name.Start()), cause)
+		return t.markDirty(e.stage, own, why)
 	}
 	names, err := t.anchored(e.stage, e.window.Readers(p.name, grain))
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
-		if err := t.markDirty(e.stage, name, cause); err != nil {
-			return err
-		}
+	if e.window.Lo > 0 || e.window.Hi < 0 {
+		names = append(names, own...) // p does not count for its own time, but may be what anchors it
 	}
-	return nil
+	return t.markDirty(e.stage, names, why)
+}
+
+// sharing lists the partitions of a grain that share time with q.
+func sharing(g dataset.Grain, q dataset.Partition) []dataset.Partition {
+	if g == dataset.None || q == dataset.Whole {
+		return nil
+	}
+	i := dataset.Interval{Start: dataset.PartitionAt(g, q.Start()).Start(), End: q.End()}
+	return slices.Collect(i.Each(g))
 }
 
 // anchored lists the stage's partitions starting within i that have a reason to
@@ -73,41 +99,67 @@ func (t *tx) dirtyThrough(e edge, p partition, cause int64) error {
 // than that; a 28-day window does not make 28 empty days of one event.
 func (t *tx) anchored(stage Dataset, i dataset.Interval) ([]dataset.Partition, error) {
 	grain := stage.Spec.Grain
+	seen := map[dataset.Partition]bool{}
 	var out []dataset.Partition
 	err := t.each(`SELECT DISTINCT p.name FROM edges e JOIN partitions p ON p.dataset_id = e.input_id
-		WHERE e.dataset_id = ? AND p.ends > 0 AND p.starts >= ? AND p.starts < ? ORDER BY p.starts`,
-		[]any{stage.ID, micros(i.Start), micros(i.End.Add(grain.Span()))},
+		WHERE e.dataset_id = ? AND p.ends > ? AND p.starts > ? AND p.starts < ? ORDER BY p.starts`,
+		[]any{stage.ID, max(0, micros(i.Start)), micros(i.Start.Add(-24 * time.Hour)), micros(i.End.Add(grain.Span()))},
 		func(scan func(...any) error) error {
 			var q dataset.Partition
 			if err := scan(&q); err != nil {
 				return err
 			}
-			name := dataset.PartitionAt(grain, q.Start())
-			if name.Start().Before(i.End) && (len(out) == 0 || out[len(out)-1] != name) {
-				out = append(out, name)
+			for _, name := range sharing(grain, q) {
+				if start := name.Start(); !seen[name] && !start.Before(i.Start) && start.Before(i.End) {
+					seen[name] = true
+					out = append(out, name)
+				}
 			}
 			return nil
 		})
 	return out, err
 }
 
+// onDirtyAgain keeps the earlier of two times. An entry that failed waits at
+// least the debounce again, given last, unless the cause is urgent.
+const onDirtyAgain = ` ON CONFLICT (dataset_id, name) DO UPDATE SET generation = generation + 1, cause_id = excluded.cause_id,
+	not_before = MIN(not_before, CASE WHEN failed_key IS NULL THEN excluded.not_before ELSE MAX(excluded.not_before, ?) END)`
+
 // dirtyExisting marks all recorded partitions of a stage that meet a condition.
-func (t *tx) dirtyExisting(stage Dataset, cause int64, where string) error {
-	return t.exec(`INSERT INTO dirty (dataset_id, name, starts, since, not_before, cause_id)
-		SELECT dataset_id, name, starts, ?, ?, ? FROM partitions WHERE dataset_id = ? AND `+where+
-		onDirtyAgain, t.now, t.now, cause, stage.ID)
+func (t *tx) dirtyExisting(stage Dataset, why cause, where string) error {
+	return t.exec(`INSERT INTO dirty (dataset_id, name, starts, ends, since, not_before, cause_id)
+		SELECT dataset_id, name, starts, ends, ?1,
+		CASE WHEN ?2 OR last_run = 0 OR (?3 AND closed_at IS NULL) THEN ?1 ELSE MAX(?1, last_run + MAX(?4, 10 * last_cpu)) END, ?5
+		FROM partitions WHERE dataset_id = ?6 AND `+where+onDirtyAgain,
+		t.now, why.urgent, stage.RowWise, stage.Interval.Microseconds(), why.id, stage.ID, t.afterFailure(stage, why))
 }
 
-const onDirtyAgain = ` ON CONFLICT (dataset_id, name) DO UPDATE SET generation = generation + 1, cause_id = excluded.cause_id,
-	not_before = CASE WHEN failed_key IS NULL THEN MIN(not_before, excluded.not_before) ELSE excluded.not_before END`
-
-func (t *tx) markDirty(stage Dataset, name dataset.Partition, cause int64) error {
-	p, err := t.partition(stage, name)
-	if err != nil {
-		return err
+func (t *tx) markDirty(stage Dataset, names []dataset.Partition, why cause) error {
+	for _, name := range names {
+		at := t.now
+		if !why.urgent {
+			p, err := t.partition(stage, name)
+			if err != nil {
+				return err
+			}
+			at = notBefore(p, t.now)
+		}
+		err := t.exec(`INSERT INTO dirty (dataset_id, name, starts, ends, since, not_before, cause_id) VALUES (?,?,?,?,?,?,?)`+onDirtyAgain,
+			stage.ID, name, micros(name.Start()), micros(name.End()), t.now, at, why.id, t.afterFailure(stage, why))
+		if err != nil {
+			return err
+		}
 	}
-	return t.exec(`INSERT INTO dirty (dataset_id, name, starts, since, not_before, cause_id) VALUES (?,?,?,?,?,?)`+onDirtyAgain,
-		stage.ID, name, micros(name.Start()), t.now, notBefore(p, t.now), cause)
+	return nil
+}
+
+// afterFailure is when a partition that failed may run again for this cause: a
+// stage that fails on every load must not fail as often as there are loads.
+func (t *tx) afterFailure(stage Dataset, why cause) int64 {
+	if why.urgent {
+		return t.now
+	}
+	return t.now + stage.Interval.Microseconds()
 }
 
 // notBefore is when a partition may run again: a row-wise stage on an open

@@ -19,6 +19,10 @@ func (c *Catalog) Unlease(ctx context.Context, id string) error {
 	return c.update(ctx, func(t *tx) error { return t.exec("DELETE FROM leases WHERE id = ?", id) })
 }
 
+// keepCauses is how many of the newest causes stay on record: a day or more of
+// loads and promotions.
+const keepCauses = 200_000
+
 // Collect forgets segments and sidecars that were removed more than grace ago,
 // that no version on record holds and no lease protects, and returns the
 // objects that nothing names any more. The caller deletes those files
@@ -44,6 +48,9 @@ func (c *Catalog) Collect(ctx context.Context, grace time.Duration) (objects []s
 			return err
 		}
 		if err := t.each("DELETE FROM sidecars WHERE removed_at < ? RETURNING object", []any{before}, note); err != nil {
+			return err
+		}
+		if err := t.exec("DELETE FROM causes WHERE id <= (SELECT MAX(id) FROM causes) - ?", keepCauses); err != nil {
 			return err
 		}
 		for object := range gone {

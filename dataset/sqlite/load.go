@@ -89,8 +89,7 @@ func (t *tx) addLoaded(l dataset.LoadCommit) error {
 	if len(l.Segments) == 0 {
 		return nil
 	}
-	cause, err := t.insertID("INSERT INTO causes (kind, detail, at) VALUES ('load', ?, ?)",
-		fmt.Sprintf("journal events %d..%d", l.From.Event, l.To.Event), t.now)
+	why, err := t.addCause("load", fmt.Sprintf("journal events %d..%d", l.From.Event, l.To.Event), nil)
 	if err != nil {
 		return err
 	}
@@ -108,10 +107,10 @@ func (t *tx) addLoaded(l dataset.LoadCommit) error {
 		if err != nil {
 			return err
 		}
-		if _, err := t.addVersion(&p, version{origin: "load", base: &p.lastVersion, add: segments}); err != nil {
+		if _, err := t.addVersion(&p, version{origin: "load", grows: true, add: segments}); err != nil {
 			return err
 		}
-		if err := t.dirtyReaders(p, cause); err != nil {
+		if err := t.dirtyReaders(p, why); err != nil {
 			return err
 		}
 	}

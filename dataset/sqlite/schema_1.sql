@@ -16,6 +16,7 @@ CREATE TABLE datasets (
   interval    INTEGER NOT NULL DEFAULT 0, -- least time between two runs on one partition
   row_wise    INTEGER NOT NULL DEFAULT 0,
   depth       INTEGER NOT NULL DEFAULT 0, -- longest path from a built-in dataset
+  rejects_of  INTEGER REFERENCES datasets(id), -- the stage whose refused rows these are
   paused      INTEGER NOT NULL DEFAULT 0, -- the project's file is broken: readable, not computed
   retired_at  INTEGER
 );
@@ -34,10 +35,12 @@ CREATE TABLE definitions (
   UNIQUE (dataset_id, revision)
 );
 
--- What a deployed stage reads: one row per input.
+-- What a deployed stage reads: one row per input. The producer is whose runs
+-- change it: the input itself, or the stage whose refused rows it holds.
 CREATE TABLE edges (
   dataset_id INTEGER NOT NULL REFERENCES datasets(id),
   input_id   INTEGER NOT NULL REFERENCES datasets(id),
+  producer_id INTEGER NOT NULL REFERENCES datasets(id),
   kind       TEXT NOT NULL,            -- span, all, latest, as-of
   lo         INTEGER NOT NULL,
   hi         INTEGER NOT NULL,
@@ -59,6 +62,7 @@ CREATE TABLE partitions (
 );
 CREATE INDEX partitions_by_start ON partitions (dataset_id, starts);
 CREATE INDEX partitions_open ON partitions (ends) WHERE closed_at IS NULL;
+CREATE INDEX partitions_closed ON partitions (closed_at) WHERE closed_at IS NOT NULL;
 
 CREATE TABLE versions (
   partition_id INTEGER NOT NULL REFERENCES partitions(id),
@@ -134,6 +138,7 @@ CREATE TABLE dirty (
   dataset_id INTEGER NOT NULL REFERENCES datasets(id),
   name       TEXT NOT NULL,
   starts     INTEGER NOT NULL,
+  ends       INTEGER NOT NULL,         -- 0 when the dataset is not cut
   since      INTEGER NOT NULL,
   not_before INTEGER NOT NULL,
   generation INTEGER NOT NULL DEFAULT 1,
@@ -144,6 +149,9 @@ CREATE TABLE dirty (
   PRIMARY KEY (dataset_id, name)
 ) WITHOUT ROWID;
 CREATE INDEX dirty_due ON dirty (not_before);
+CREATE INDEX dirty_by_start ON dirty (dataset_id, starts);
+CREATE INDEX dirty_by_end ON dirty (ends);
+CREATE INDEX dirty_failed ON dirty (since) WHERE failed_key IS NOT NULL;
 
 CREATE TABLE causes (
   id     INTEGER PRIMARY KEY,

@@ -32,11 +32,11 @@ func (c *Catalog) CommitSide(ctx context.Context, s dataset.Spec, detail string,
 			return err
 		}
 		changed = true
-		cause, err := t.insertID("INSERT INTO causes (kind, detail, at) VALUES ('side', ?, ?)", detail, t.now)
+		why, err := t.addCause("side", detail, nil)
 		if err != nil {
 			return err
 		}
-		return t.dirtyReaders(p, cause)
+		return t.dirtyReaders(p, why)
 	})
 	return changed, err
 }

@@ -37,7 +37,7 @@ func (c *Catalog) Snapshot(ctx context.Context, names []string) (Snapshot, error
 			err = t.each(`SELECT s.object, s.rows FROM partitions p
 				JOIN pointers x ON x.partition_id = p.id AND x.view = 'main'
 				JOIN segments s ON s.partition_id = p.id AND s.added_in <= x.version AND (s.removed_in IS NULL OR s.removed_in > x.version)
-				WHERE p.dataset_id = ? ORDER BY p.starts, s.id`, []any{d.ID}, func(scan func(...any) error) error {
+				WHERE p.dataset_id = ? AND s.rows > 0 ORDER BY p.starts, s.id`, []any{d.ID}, func(scan func(...any) error) error {
 				var object string
 				var rows int64
 				err := scan(&object, &rows)

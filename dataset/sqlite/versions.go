@@ -8,12 +8,11 @@ import (
 	"github.com/reedbed/reedbed/dataset"
 )
 
-// version is what a new version of a partition is made of. A nil base means
-// the new content replaces all of the old; otherwise the segments are added to
-// the content of version *base.
+// version is what a new version of a partition is made of: segments that are
+// added to the promoted content, or that replace all of it.
 type version struct {
 	origin     string
-	base       *int64
+	grows      bool // added to
 	add        []dataset.NewSegment
 	traceKey   []byte
 	definition int64
@@ -38,9 +37,8 @@ func (t *tx) promoted(p partition) (dataset.Promoted, error) {
 	return out, err
 }
 
-// addVersion writes the next version of p and points the main view at it. The
-// superseded version of an open partition loses its row and its traces: nobody
-// can be sent back to it.
+// addVersion writes the next version of p and points the main view at it. What
+// nobody can be sent back to of the superseded one goes.
 func (t *tx) addVersion(p *partition, v version) (dataset.Promoted, error) {
 	if err := t.bump(); err != nil {
 		return dataset.Promoted{}, err
@@ -50,12 +48,12 @@ func (t *tx) addVersion(p *partition, v version) (dataset.Promoted, error) {
 		return old, err
 	}
 	next := dataset.Promoted{Dataset: old.Dataset, Partition: old.Partition, Version: p.lastVersion + 1}
-	if v.base == nil {
+	if !v.grows {
 		err = t.exec("UPDATE segments SET removed_in = ?, removed_at = ?, removed_rev = ? WHERE partition_id = ? AND removed_in IS NULL",
 			next.Version, t.now, t.revision, p.id)
 	} else {
 		next.Rows, next.Hash = old.Rows, old.Hash
-		err = t.restore(p, *v.base, next.Version)
+		err = t.restore(p, old.Version, next.Version)
 	}
 	if err != nil {
 		return next, err
@@ -72,7 +70,7 @@ func (t *tx) addVersion(p *partition, v version) (dataset.Promoted, error) {
 	if err := t.point(p, next.Version); err != nil {
 		return next, err
 	}
-	return next, t.forget(*p, old.Version)
+	return next, t.forget(*p, old.Version, v.grows)
 }
 
 // restore makes the content of version base the live content from version next
@@ -122,15 +120,31 @@ func (t *tx) point(p *partition, number int64) error {
 		p.id, number, t.now)
 }
 
-// forget drops what nobody needs of a superseded version of an open partition,
-// or of a built-in dataset, which is never rolled back.
-func (t *tx) forget(p partition, number int64) error {
-	keep := p.closed && p.dataset.Spec.Kind != dataset.Builtin
-	if number == 0 || keep || p.dataset.Spec.Grain == dataset.None {
+// forget drops what nobody needs of a superseded version. Kept are versions of
+// side inputs, which closed partitions may read as of their close, and those of
+// closed partitions of stages, to which a definition that returns can go back;
+// not those that merely grew, for an input that grew does not shrink back.
+func (t *tx) forget(p partition, number int64, grew bool) error {
+	d := p.dataset
+	if number == 0 || d.Spec.Kind == dataset.Side || (p.closed && !grew && d.Spec.Kind != dataset.Builtin) {
 		return nil
 	}
 	if err := t.exec("DELETE FROM traces WHERE partition_id = ? AND version = ?", p.id, number); err != nil {
 		return err
+	}
+	if d.Spec.Kind == dataset.Rejected {
+		err := t.exec(`DELETE FROM traces WHERE rejected_version = ? AND partition_id =
+			(SELECT id FROM partitions WHERE dataset_id = ? AND name = ?)`, number, d.RejectsOf, p.name)
+		if err != nil {
+			return err
+		}
+	}
+	if d.Spec.Grain == dataset.None {
+		var read bool
+		err := t.QueryRowContext(t.ctx, "SELECT EXISTS (SELECT 1 FROM edges WHERE input_id = ? AND kind = 'as-of')", d.ID).Scan(&read)
+		if err != nil || read {
+			return err
+		}
 	}
 	return t.exec("DELETE FROM versions WHERE partition_id = ? AND number = ?", p.id, number)
 }

@@ -1,0 +1,377 @@
+package sqlite
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/reedbed/reedbed/dataset"
+)
+
+// Added lists the segments that came into a partition after version from, up to
+// version to. complete is false when the difference is more than additions.
+func (c *Catalog) Added(ctx context.Context, from, to dataset.Promoted) (added []dataset.Segment, complete bool, err error) {
+	err = c.view(ctx, func(t *tx) error {
+		added, err = t.segments(`partition_id = (SELECT p.id FROM partitions p JOIN datasets d ON d.id = p.dataset_id WHERE d.name = ? AND p.name = ?)
+			AND added_in > ? AND added_in <= ? AND origin <> 'compact'`, to.Dataset, to.Partition, from.Version, to.Version)
+		return err
+	})
+	rows, hash := total(added)
+	return added, from.Rows+rows == to.Rows && from.Hash.Add(hash) == to.Hash, err
+}
+
+// Prior is what is on record of a partition before it is run again.
+type Prior struct {
+	Promoted     dataset.Promoted
+	CodeIdentity []byte // of the definition the promoted version stands for
+	Reads        []dataset.Promoted
+	Reusable     bool // output and refused rows are on record under the asked key
+	Fresh        bool // and are what is promoted
+}
+
+// Prior returns what is on record of a stage's partition.
+func (c *Catalog) Prior(ctx context.Context, stage string, p dataset.Partition, key []byte) (Prior, error) {
+	var out Prior
+	err := c.view(ctx, func(t *tx) error {
+		d, err := t.dataset(stage)
+		if err != nil {
+			return err
+		}
+		own, err := t.partition(d, p)
+		if err != nil || own.id == 0 {
+			return err
+		}
+		both, err := t.pair(own)
+		if err != nil {
+			return err
+		}
+		out.Promoted = both.output
+		err = t.QueryRowContext(ctx, `SELECT f.code_identity FROM versions v JOIN definitions f ON f.id = v.definition
+			WHERE v.partition_id = ? AND v.number = ?`, own.id, out.Promoted.Version).Scan(&out.CodeIdentity)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		old, found, err := t.trace(own.id, key)
+		if err != nil {
+			return err
+		}
+		out.Reusable = found
+		out.Fresh = found && old.output == out.Promoted.Version && (old.rejected == both.rejected.Version || old.rejected == 0 && both.rejected.Rows == 0)
+		out.Reads, err = t.readsOf(own.id)
+		return err
+	})
+	return out, err
+}
+
+// trace is what a trace key led to: version numbers, rejected 0 for no rows.
+type trace struct{ output, rejected int64 }
+
+func (t *tx) trace(partitionID int64, key []byte) (found trace, ok bool, err error) {
+	err = t.QueryRowContext(t.ctx, "SELECT version, COALESCE(rejected_version, 0) FROM traces WHERE partition_id = ? AND trace_key = ?", partitionID, key).
+		Scan(&found.output, &found.rejected)
+	if errors.Is(err, sql.ErrNoRows) {
+		return found, false, nil
+	}
+	return found, err == nil, err
+}
+
+func (t *tx) readsOf(partitionID int64) ([]dataset.Promoted, error) {
+	var out []dataset.Promoted
+	err := t.each(`SELECT d.name, r.input_name, r.version, r.hash, r.rows FROM reads r JOIN datasets d ON d.id = r.input_id WHERE r.partition_id = ?`,
+		[]any{partitionID}, func(scan func(...any) error) error {
+			var q dataset.Promoted
+			var hash []byte
+			err := scan(&q.Dataset, &q.Partition, &q.Version, &hash, &q.Rows)
+			q.Hash = dataset.HashFromBytes(hash)
+			out = append(out, q)
+			return err
+		})
+	return out, err
+}
+
+// pair is what a stage has in one partition: its output, and the rows it
+// refused. They are promoted together.
+type pair struct {
+	output   dataset.Promoted
+	refuses  bool // the stage has a dataset of refused rows
+	refused  partition
+	rejected dataset.Promoted
+}
+
+func (t *tx) pair(p partition) (out pair, err error) {
+	if out.output, err = t.promoted(p); err != nil {
+		return out, err
+	}
+	row := t.QueryRowContext(t.ctx, "SELECT "+datasetColumns+" FROM datasets WHERE rejects_of = ? AND retired_at IS NULL", p.dataset.ID)
+	d, err := scanDataset(row.Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		return out, nil
+	}
+	if err != nil {
+		return out, err
+	}
+	out.refuses = true
+	if out.refused, err = t.partition(d, p.name); err != nil {
+		return out, err
+	}
+	out.rejected, err = t.promoted(out.refused)
+	return out, err
+}
+
+// CommitBuild makes the outcome of a task visible and marks what reads it, or
+// changes nothing. A crash before it repeats the task; after it, the task is
+// done. dataset.ErrSuperseded says that another definition is deployed by now.
+func (c *Catalog) CommitBuild(ctx context.Context, b dataset.Build) error {
+	return c.update(ctx, func(t *tx) error {
+		d, err := t.runningStage(b)
+		if err != nil {
+			return err
+		}
+		p, err := t.partition(d, b.Task.Partition)
+		if err != nil {
+			return err
+		}
+		if !b.Absent || p.id != 0 {
+			if p, err = t.ensurePartition(d, b.Task.Partition); err != nil {
+				return err
+			}
+			if err := t.promote(&p, b); err != nil {
+				return fmt.Errorf("commit %s@%s: %w", b.Task.Dataset, b.Task.Partition, err)
+			}
+		}
+		return t.clean(p, b.Task)
+	})
+}
+
+// runningStage returns the build's stage if its definition is the deployed one.
+func (t *tx) runningStage(b dataset.Build) (Dataset, error) {
+	d, err := t.dataset(b.Task.Dataset)
+	if errors.Is(err, ErrNoDataset) {
+		return d, fmt.Errorf("commit %s@%s: %w", b.Task.Dataset, b.Task.Partition, dataset.ErrSuperseded)
+	}
+	if err != nil {
+		return d, err
+	}
+	var deployed []byte
+	var paused bool
+	err = t.QueryRowContext(t.ctx, "SELECT f.code_identity, d.paused FROM datasets d JOIN definitions f ON f.id = d.definition WHERE d.id = ?", d.ID).
+		Scan(&deployed, &paused)
+	if err == nil && (paused || !bytes.Equal(deployed, b.CodeIdentity)) {
+		err = fmt.Errorf("commit %s@%s: %w", b.Task.Dataset, b.Task.Partition, dataset.ErrSuperseded)
+	}
+	return d, err
+}
+
+// promote writes or finds the versions the outcome calls for, moves the
+// pointers, and marks the readers of what moved. Readers of content that stayed
+// the same see nothing: that is the early cutoff.
+func (t *tx) promote(p *partition, b dataset.Build) error {
+	before, err := t.pair(*p)
+	if err != nil {
+		return err
+	}
+	switch {
+	case b.Reuse:
+		err = t.reuse(p, before, b.TraceKey)
+	case b.Content != nil:
+		err = t.addContent(p, before, b, *b.Content)
+	default: // absent: what was there goes
+		err = t.addContent(p, before, b, dataset.NewContent{})
+	}
+	if err != nil {
+		return err
+	}
+	after, err := t.pair(*p)
+	if err != nil {
+		return err
+	}
+	if err := t.record(p, after, b); err != nil {
+		return err
+	}
+	if err := t.spread(*p, before.output, after.output, b.Task); err != nil {
+		return err
+	}
+	return t.spread(after.refused, before.rejected, after.rejected, b.Task)
+}
+
+func (t *tx) spread(p partition, before, after dataset.Promoted, k dataset.Task) error {
+	if before.Hash == after.Hash && before.Rows == after.Rows && (before.Version == 0) == (after.Version == 0) {
+		return nil
+	}
+	var parent sql.NullInt64
+	err := t.QueryRowContext(t.ctx, "SELECT cause_id FROM dirty WHERE name = ? AND dataset_id = (SELECT id FROM datasets WHERE name = ?)", k.Partition, k.Dataset).
+		Scan(&parent)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	why, err := t.addCause("promotion", p.dataset.Spec.Name+"@"+string(p.name), parent)
+	if err != nil {
+		return err
+	}
+	return t.dirtyReaders(p, why)
+}
+
+// reuse goes back to what is on record under a key, refused rows included.
+func (t *tx) reuse(p *partition, before pair, key []byte) error {
+	old, found, err := t.trace(p.id, key)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return errors.New("what was to be used again is no longer on record")
+	}
+	if old.output != before.output.Version {
+		if err := t.point(p, old.output); err != nil {
+			return err
+		}
+	}
+	switch {
+	case old.rejected == before.rejected.Version:
+		return nil
+	case old.rejected != 0:
+		return t.point(&before.refused, old.rejected)
+	case before.rejected.Rows > 0:
+		_, err = t.addVersion(&before.refused, version{origin: "build"})
+	}
+	return err
+}
+
+// addContent writes computed content as versions, unless it equals what is
+// promoted: then the promoted version stands for it.
+func (t *tx) addContent(p *partition, before pair, b dataset.Build, content dataset.NewContent) error {
+	v := version{origin: "build", traceKey: b.TraceKey, gitRev: b.GitRevision, cpu: b.CPU.Microseconds(), wall: b.Wall.Microseconds()}
+	if content.Append {
+		// A compaction in between changes the version and not the content.
+		if base := content.Base; before.output.Rows != base.Rows || before.output.Hash != base.Hash {
+			return fmt.Errorf("built on version %d but version %d with other content is promoted", base.Version, before.output.Version)
+		}
+		v.origin, v.grows = "append", true
+	}
+	if err := t.addRejected(p, before, v, content.Rejected); err != nil {
+		return err
+	}
+	if content.Segment != nil {
+		v.add = []dataset.NewSegment{*content.Segment}
+	}
+	if sameContent(before.output, v) && (before.output.Version != 0 || b.Absent) {
+		return nil
+	}
+	_, err := t.addVersion(p, v)
+	return err
+}
+
+func sameContent(old dataset.Promoted, v version) bool {
+	var rows int64
+	var hash dataset.ContentHash
+	if v.grows {
+		rows, hash = old.Rows, old.Hash
+	}
+	for _, s := range v.add {
+		rows, hash = rows+s.Rows, hash.Add(s.Hash)
+	}
+	return rows == old.Rows && hash == old.Hash
+}
+
+// addRejected keeps the rows the stage refused in step with the output.
+func (t *tx) addRejected(p *partition, before pair, v version, refused *dataset.NewSegment) error {
+	if refused != nil {
+		v.add = []dataset.NewSegment{*refused}
+	}
+	if !before.refuses || sameContent(before.rejected, v) {
+		return nil
+	}
+	r, err := t.ensurePartition(before.refused.dataset, p.name)
+	if err != nil {
+		return err
+	}
+	if p.closed && !r.closed {
+		r.closed = true
+		if err := t.exec("UPDATE partitions SET closed_at = ? WHERE id = ?", p.closedAt, r.id); err != nil {
+			return err
+		}
+	}
+	_, err = t.addVersion(&r, v)
+	return err
+}
+
+// record notes under which trace key and definition the promoted versions
+// stand, and what was read for them.
+func (t *tx) record(p *partition, now pair, b dataset.Build) error {
+	if now.output.Version == 0 {
+		return nil
+	}
+	err := t.exec(`UPDATE versions SET trace_key = ?, definition = (SELECT definition FROM datasets WHERE id = ?) WHERE partition_id = ? AND number = ?`,
+		b.TraceKey, p.dataset.ID, p.id, now.output.Version)
+	if err != nil {
+		return err
+	}
+	inputs, err := json.Marshal(b.Inputs)
+	if err != nil {
+		return err
+	}
+	if !p.closed {
+		if err := t.exec("DELETE FROM traces WHERE partition_id = ? AND version = ?", p.id, now.output.Version); err != nil {
+			return err
+		}
+	}
+	err = t.exec(`INSERT INTO traces (partition_id, trace_key, version, rejected_version, inputs, created_at) VALUES (?,?,?,?,?,?)
+		ON CONFLICT (partition_id, trace_key) DO UPDATE SET version = excluded.version, rejected_version = excluded.rejected_version`,
+		p.id, b.TraceKey, now.output.Version, nullable(now.rejected.Version), string(inputs), t.now)
+	if err != nil {
+		return err
+	}
+	if err := t.recordReads(p.id, b.Inputs); err != nil {
+		return err
+	}
+	return t.exec("UPDATE partitions SET last_run = ?1, last_cpu = CASE WHEN ?2 > 0 THEN ?2 ELSE last_cpu END WHERE id = ?3", t.now, b.CPU.Microseconds(), p.id)
+}
+
+func (t *tx) recordReads(partitionID int64, inputs []dataset.Promoted) error {
+	if err := t.exec("DELETE FROM reads WHERE partition_id = ?", partitionID); err != nil {
+		return err
+	}
+	for _, q := range inputs {
+		err := t.exec(`INSERT INTO reads (partition_id, input_id, input_name, version, hash, rows)
+			SELECT ?, id, ?, ?, ?, ? FROM datasets WHERE name = ?`, partitionID, q.Partition, q.Version, q.Hash.Bytes(), q.Rows, q.Dataset)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clean removes the dirty entry the task answered; if the partition became
+// dirty again meanwhile, the entry stays and waits its turn.
+func (t *tx) clean(p partition, k dataset.Task) error {
+	done, err := t.execOne("DELETE FROM dirty WHERE dataset_id = ? AND name = ? AND generation = ?", p.dataset.ID, k.Partition, k.Generation)
+	if err != nil || done {
+		return err
+	}
+	if p, err = t.partition(p.dataset, k.Partition); err != nil {
+		return err
+	}
+	return t.exec("UPDATE dirty SET since = ?, not_before = ?, attempts = 0, failed_key = NULL, error = NULL WHERE dataset_id = ? AND name = ?",
+		t.now, notBefore(p, t.now), p.dataset.ID, k.Partition)
+}
+
+// FailBuild records that a task failed under a trace key and when it may be
+// tried again. Became the partition dirty again meanwhile, it may sooner: after
+// the stage's debounce, or at once if a person brought it about.
+func (c *Catalog) FailBuild(ctx context.Context, k dataset.Task, key []byte, why string, retry time.Time) error {
+	return c.update(ctx, func(t *tx) error {
+		attempts := k.Attempts + 1
+		if !bytes.Equal(key, k.FailedKey) {
+			attempts = 1
+		}
+		return t.exec(`UPDATE dirty SET attempts = ?1, failed_key = ?2, error = ?3, not_before = CASE
+				WHEN generation = ?4 THEN ?5
+				WHEN (SELECT kind FROM causes WHERE id = cause_id) IN ('definition', 'side') THEN ?6
+				ELSE MIN(?5, ?6 + (SELECT interval FROM datasets WHERE id = dataset_id)) END
+			WHERE dataset_id = (SELECT id FROM datasets WHERE name = ?7) AND name = ?8`,
+			attempts, key, why, k.Generation, micros(retry), t.now, k.Dataset, k.Partition)
+	})
+}
