@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -108,11 +109,43 @@ func TestBuildSplitsRejects(t *testing.T) {
 		t.Fatalf("%+v", got)
 	}
 	whole := build(t, p, engine.BuildJob{SQL: "SELECT range AS i, nullif(range % 3, 1) AS v FROM range(9)"})
-	if whole.Output.Hash != got.Output.Hash.Add(got.Rejected.Hash) {
+	if whole.Output.Hash != got.Output.Hash.Add(withoutReason(t, p, *got.Rejected)) {
 		t.Error("accepted and rejected rows do not add up to all rows")
+	}
+	reason := answer(t, p, engine.QueryJob{
+		SQL: "SELECT DISTINCT " + engine.ReasonColumn + " AS r FROM t", Format: "ndjson",
+		Tables: []engine.Table{{Name: "t", Files: []string{got.Rejected.Path}}},
+	})
+	if diff := cmp.Diff("{\"r\":\"v = 2\"}\n", reason); diff != "" {
+		t.Error(diff)
 	}
 	if whole.Rejected != nil {
 		t.Error("rejected rows without a rule")
+	}
+}
+
+// withoutReason is the hash of rejected rows as the SELECT returned them.
+func withoutReason(t testing.TB, p *engine.Pool, rejected engine.Output) dataset.ContentHash {
+	t.Helper()
+	return build(t, p, engine.BuildJob{
+		SQL:    "SELECT * EXCLUDE (" + engine.ReasonColumn + ") FROM t",
+		Tables: []engine.Table{{Name: "t", Files: []string{rejected.Path}}},
+	}).Output.Hash
+}
+
+func TestPartitionBounds(t *testing.T) {
+	p := newPool(t, engine.Options{StageWorkers: 1})
+	const sql = "SELECT getvariable('partition_start') AS s, getvariable('partition_end') AS e"
+	bounds := func(job engine.BuildJob) string {
+		file := build(t, p, job).Output.Path
+		return answer(t, p, engine.QueryJob{SQL: "SELECT s, e FROM t", Format: "csv", Tables: []engine.Table{{Name: "t", Files: []string{file}}}})
+	}
+	start := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
+	if diff := cmp.Diff("s,e\r\n2026-01-02T03:00:00Z,2026-01-02T04:00:00Z\r\n", bounds(engine.BuildJob{SQL: sql, Start: start, End: start.Add(time.Hour)})); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff("s,e\r\n,\r\n", bounds(engine.BuildJob{SQL: sql})); diff != "" {
+		t.Error("the bounds of another job:", diff)
 	}
 }
 
@@ -128,6 +161,14 @@ func TestRejectsRuleIsChecked(t *testing.T) {
 		if err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: %v", rule, err)
 		}
+	}
+}
+
+func TestReasonColumnIsReserved(t *testing.T) {
+	p := newPool(t, engine.Options{})
+	_, err := p.Build(t.Context(), engine.BuildJob{SQL: "SELECT 1 AS i, 'x' AS " + engine.ReasonColumn, Rejects: "i = 2"})
+	if err == nil || !strings.Contains(err.Error(), engine.ReasonColumn) {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -25,6 +25,9 @@ type Table struct {
 	Files []string `json:"files,omitempty"`
 	// Format is "parquet" (the default) or "csv".
 	Format string `json:"format,omitempty"`
+	// Rows are few rows given in place of files, a cell per column: text that is
+	// cast to the column's type (JSON, where that is nested), or nil for NULL.
+	Rows [][]*string `json:"rows,omitempty"`
 }
 
 // Limits bound one job. Zero fields take the pool's defaults.

@@ -145,7 +145,7 @@ func withDefaults(opt Options) (Options, error) {
 		return opt, err
 	}
 	if opt.Binary == "" {
-		if opt.Binary, err = os.Executable(); err != nil {
+		if opt.Binary, err = confine.Self(); err != nil {
 			return opt, fmt.Errorf("find own binary to start workers: %w", err)
 		}
 	}

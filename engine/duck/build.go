@@ -76,7 +76,14 @@ func asIs(cells []cell) bool {
 	return !slices.ContainsFunc(cells, func(c cell) bool { return c.expr != ident(c.Name) })
 }
 
+// split stores the rows that a rule rejects apart, with the rule as the reason.
 func (d *DB) split(ctx context.Context, w writer, rows, rejects string) (out, rejected *engine.Output, err error) {
+	if slices.ContainsFunc(w.columns, func(c dataset.Column) bool { return strings.EqualFold(c.Name, engine.ReasonColumn) }) {
+		return nil, nil, &engine.SQLError{
+			Message: "the SELECT returns a column " + engine.ReasonColumn + ", which rejected rows have already",
+			Hint:    "give it another name",
+		}
+	}
 	if err := d.holdRows(ctx, rows, rejects); err != nil {
 		return nil, nil, err
 	}
@@ -89,8 +96,9 @@ func (d *DB) split(ctx context.Context, w writer, rows, rejects string) (out, re
 		return nil, nil, err
 	}
 	w.columns = append(slices.Clone(w.columns), dataset.Column{Name: engine.ReasonColumn, Type: "VARCHAR"})
-	why := "SELECT * EXCLUDE (" + rejectCol + "), " + text(rejects) + " AS " + engine.ReasonColumn + " FROM " + ident(rowsTable) + " WHERE "
-	if rejected, err = w.write(ctx, why+rejectCol, engine.RejectedFile); err != nil {
+	why := "SELECT * EXCLUDE (" + rejectCol + "), " + text(rejects) + " AS " + engine.ReasonColumn +
+		" FROM " + ident(rowsTable) + " WHERE " + rejectCol
+	if rejected, err = w.write(ctx, why, engine.RejectedFile); err != nil {
 		return nil, nil, err
 	}
 	if out.Rows+rejected.Rows != held {

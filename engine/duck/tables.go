@@ -33,6 +33,8 @@ func (d *DB) open(ctx context.Context, tables []engine.Table) error {
 // joined by name supplies them.
 func (d *DB) relation(t engine.Table) string {
 	switch {
+	case len(t.Rows) > 0:
+		return values(t)
 	case len(t.Files) == 0:
 		return shape(t.Columns)
 	case len(t.Columns) == 0:
@@ -114,6 +116,9 @@ func (d *DB) columns(ctx context.Context, query string) ([]dataset.Column, error
 		var c dataset.Column
 		if err := rows.Scan(&c.Name, &c.Type); err != nil {
 			return nil, err
+		}
+		if c.Type == `"NULL"` { // the type of a bare NULL, which a table would make INTEGER
+			c.Type = "INTEGER"
 		}
 		columns = append(columns, c)
 	}

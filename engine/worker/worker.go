@@ -93,7 +93,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 
 // enter puts up the walls and becomes the confined worker.
 func enter(o options, args []string) error {
-	self, err := os.Executable()
+	self, err := confine.Self()
 	if err != nil {
 		return fmt.Errorf("find own binary: %w", err)
 	}
@@ -106,7 +106,7 @@ func enter(o options, args []string) error {
 		Nice: o.nice, OOMScore: 500,
 		Parent: o.parent,
 	}
-	argv := append([]string{self, Name, "-confined"}, args...)
+	argv := append([]string{os.Args[0], Name, "-confined"}, args...)
 	return confine.Exec(rules, self, argv, os.Environ())
 }
 

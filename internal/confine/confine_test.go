@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 			Read: []string{filepath.Join(dir, "in")}, Write: []string{filepath.Join(dir, "out")},
 			MaxFile: 1000, MaxOpen: 64, Nice: 3, OOMScore: 300, Parent: parent,
 		}
-		self, _ := os.Executable()
+		self, _ := Self()
 		fmt.Println(Exec(rules, self, []string{self, "probe", dir}, os.Environ()))
 		os.Exit(1)
 	}

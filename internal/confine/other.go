@@ -3,6 +3,7 @@
 package confine
 
 import (
+	"os"
 	"syscall"
 	"time"
 )
@@ -12,6 +13,9 @@ func ABI() int { return 0 }
 
 // Exec replaces this process with the program at path, unconfined.
 func Exec(_ Rules, path string, argv, env []string) error { return syscall.Exec(path, argv, env) }
+
+// Self is the path that starts the running program once more.
+func Self() (string, error) { return os.Executable() }
 
 // Attr starts a process in a group of its own.
 func Attr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

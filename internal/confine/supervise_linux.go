@@ -16,6 +16,10 @@ import (
 // kernel fixes it for user space on every architecture.
 const ticks = 100
 
+// Self is the path that starts the running program once more: the very file this
+// process was started from, even when another has taken its name since.
+func Self() (string, error) { return "/proc/self/exe", nil }
+
 // Attr is how a process to be confined is started: in a process group of its
 // own, so that the terminal's signals do not reach it, and dying with the thread
 // that started it. That is a thread, not a process: start it from a goroutine
