@@ -51,31 +51,50 @@ func (c *Converger) Deploy(ctx context.Context, p Project) ([]stage.Problem, err
 // Lint checks a project's stages as Deploy would, without a catalog behind it
 // and without changing anything.
 func Lint(ctx context.Context, e Engine, sem stage.Semantics, builtins []dataset.Spec, p Project) ([]stage.Problem, error) {
+	_, problems, err := Bind(ctx, e, sem, builtins, p)
+	return problems, err
+}
+
+// Bound is what a project's files say, as far as they are right.
+type Bound struct {
+	Stages  []*stage.Stage              // upstream first, without those that have problems
+	Columns map[string][]dataset.Column // of every dataset those can read or make
+	Sides   map[string]engine.Table     // side inputs, as the engine reads them
+}
+
+// Bind reads a project's files and binds each stage against the columns of its
+// inputs, as Deploy would, without a catalog and without changing anything.
+func Bind(ctx context.Context, e Engine, sem stage.Semantics, builtins []dataset.Spec, p Project) (Bound, []stage.Problem, error) {
 	d := deployment{c: &Converger{o: Options{Engine: e, Semantics: sem}}, columns: map[string][]dataset.Column{}}
+	out := Bound{Columns: d.columns, Sides: map[string]engine.Table{}}
 	known := stage.Known{}
 	for _, spec := range builtins {
 		known[spec.Name], d.columns[spec.Name] = spec.Grain, spec.Columns
 	}
 	for _, name := range d.sideFiles(p.Data) {
-		res, err := e.Describe(ctx, "SELECT * FROM "+name, []engine.Table{sideTable(p, name)})
+		side := sideTable(p, name)
+		res, err := e.Describe(ctx, "SELECT * FROM "+name, []engine.Table{side})
 		if err != nil {
 			d.problem("data/"+name+".csv", 0, err.Error(), "correct the file")
 			continue
 		}
-		known[name], d.columns[name] = dataset.None, res
+		known[name], d.columns[name], out.Sides[name] = dataset.None, res, side
 	}
 	files, problems := stage.ReadFolder(p.Stages, "stages")
 	d.problems = append(d.problems, problems...)
 	sorted, problems := stage.Order(files, known)
 	d.problems = append(d.problems, problems...)
 	for _, s := range sorted {
-		_, found, err := d.bind(ctx, s)
+		b, found, err := d.bind(ctx, s)
 		if err != nil {
-			return d.problems, err
+			return out, d.problems, err
+		}
+		if b != nil {
+			out.Stages = append(out.Stages, s)
 		}
 		d.problems = append(d.problems, found...)
 	}
-	return d.problems, nil
+	return out, d.problems, nil
 }
 
 // deployment is one Deploy at work.

@@ -15,7 +15,7 @@ func decodeHeader(s *Stage) *Problem {
 	p := &Problem{File: s.File, Line: 1, What: "stage header: " + err.Error(), Fix: "check the indentation and the keys"}
 	if e, ok := errors.AsType[*strictyaml.Error](err); ok {
 		p.What, p.Line = "stage header: "+e.What, max(1, e.Line)
-		if near := nearest(e.Token, headerKeys()); near != "" {
+		if near := Nearest(e.Token, headerKeys()); near != "" {
 			p.Fix = "did you mean `" + near + "`?"
 		}
 	}
@@ -29,8 +29,8 @@ func headerKeys() []string {
 	}
 }
 
-// nearest returns the known word within two edits of the given one, or "".
-func nearest(word string, known []string) string {
+// Nearest returns the known word within two edits of the given one, or "".
+func Nearest(word string, known []string) string {
 	best, distance := "", 3
 	for _, k := range known {
 		if d := edits(word, k); d < distance && d > 0 {

@@ -152,7 +152,7 @@ func (o *order) suggest(input string) string {
 	for name := range o.known {
 		names = append(names, name)
 	}
-	if near := nearest(input, names); near != "" {
+	if near := Nearest(input, names); near != "" {
 		return "did you mean `" + near + "`?"
 	}
 	slices.Sort(names)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/parser"
 )
 
 // Error says what is wrong with a document and where. Line is 0 if that is not
@@ -26,8 +27,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("line %d: %s", e.Line, e.What)
 }
 
-// Decode reads text into the struct v points to. An empty document leaves v as
-// it is. Errors are *Error.
+// Decode reads text into the struct v points to. An empty document empties v. Errors are *Error.
 //
 // The library panics on some odd documents; no file of a project may stop the
 // program, so a panic here is an error.
@@ -37,8 +37,10 @@ func Decode(text []byte, v any) (err error) {
 			err = &Error{What: fmt.Sprintf("the YAML cannot be understood (%v)", p)}
 		}
 	}()
-	err = yaml.UnmarshalWithOptions(text, v, yaml.Strict())
-	if err == nil {
+	if several(text) {
+		return &Error{What: "a second document begins behind a line of ---; only one is read"}
+	}
+	if err = yaml.UnmarshalWithOptions(text, v, yaml.Strict()); err == nil {
 		return nil
 	}
 	out := &Error{What: firstLine(err.Error())}
@@ -49,6 +51,13 @@ func Decode(text []byte, v any) (err error) {
 		}
 	}
 	return out
+}
+
+// several reports that text holds more than one document, of which the library
+// would read the first and pass over the others. What does not parse holds none.
+func several(text []byte) bool {
+	file, err := parser.ParseBytes(text, 0)
+	return err == nil && len(file.Docs) > 1
 }
 
 func firstLine(s string) string {

@@ -16,10 +16,17 @@ func TestDecode(t *testing.T) {
 	if err := Decode([]byte("owner: a\ninputs: {raw: same}\n"), &d); err != nil || d.Owner != "a" || d.Inputs["raw"] != "same" {
 		t.Errorf("got %+v, %v", d, err)
 	}
+	for _, text := range []string{"", "# nothing\n", "---\nowner: a\n", "# words\n---\nowner: a\n", "owner: a\n...\n"} {
+		var d document
+		if err := Decode([]byte(text), &d); err != nil || len(text) > 10 && d.Owner != "a" {
+			t.Errorf("%q: got %+v, %v", text, d, err)
+		}
+	}
 	for text, want := range map[string]Error{
-		"owner: a\nowners: b\n": {Line: 2, Token: "owners"},
-		"owner: [1]\n":          {Line: 1, Token: "["},
-		"list:\n  ! 000":        {}, // the library panics on this
+		"owner: a\nowners: b\n":   {Line: 2, Token: "owners"},
+		"owner: [1]\n":            {Line: 1, Token: "["},
+		"list:\n  ! 000":          {}, // the library panics on this
+		"owner: a\n---\nlist: []": {},
 	} {
 		err := Decode([]byte(text), &document{})
 		e, ok := errors.AsType[*Error](err)
