@@ -187,9 +187,7 @@ func TestCancelKillsTheWorker(t *testing.T) {
 	started := make(chan struct{})
 	go func() {
 		<-started
-		for len(workers(t)) == 0 {
-			runtime.Gosched()
-		}
+		someWorker(t)
 		cancel()
 	}()
 	close(started)
@@ -212,9 +210,7 @@ func TestCloseEndsJobs(t *testing.T) {
 		_, err := p.Build(context.Background(), engine.BuildJob{SQL: "SELECT sum(hash(range)) AS s FROM range(100000000000)"})
 		done <- err
 	}()
-	for len(workers(t)) == 0 {
-		runtime.Gosched()
-	}
+	someWorker(t)
 	if err := p.Close(); err != nil {
 		t.Error(err)
 	}
@@ -238,6 +234,17 @@ func TestWorkersHaveNoEnvironment(t *testing.T) {
 			t.Errorf("environment of worker %d: %q %v", pid, env, err)
 		}
 	}
+}
+
+// someWorker waits until there is a child.
+func someWorker(t testing.TB) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); runtime.Gosched() {
+		if len(workers(t)) > 0 {
+			return
+		}
+	}
+	t.Error("no worker was started")
 }
 
 // workers lists the children of this process.

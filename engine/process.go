@@ -92,7 +92,7 @@ func (p *Pool) command(w *process, flags []string) *exec.Cmd {
 	args := append(append([]string{}, p.opt.Args...),
 		"-dir="+w.dir, "-parent="+strconv.Itoa(os.Getpid()), "-max-file="+strconv.FormatInt(maxFile, 10))
 	cmd := exec.Command(p.opt.Binary, append(args, flags...)...) //nolint:noctx // it outlives any one call; kill ends it
-	cmd.Args[0] = os.Args[0] // what people see in a list of processes
+	cmd.Args[0] = os.Args[0]                                     // what people see in a list of processes
 	cmd.Dir = w.dir
 	// Nothing of the parent's environment: it may hold secrets.
 	cmd.Env = append([]string{"TZ=UTC", "HOME=" + w.dir, "TMPDIR=" + filepath.Join(w.dir, "out", "tmp"), "MALLOC_ARENA_MAX=2"}, p.opt.Env...)

@@ -58,6 +58,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if !o.confined {
 		err = enter(o, args)
 	} else {
+		confine.SetName(filepath.Base(os.Args[0]))
 		err = serve(o, stdin, stdout)
 	}
 	if err != nil {

@@ -17,6 +17,9 @@ func Exec(_ Rules, path string, argv, env []string) error { return syscall.Exec(
 // Self is the path that starts the running program once more.
 func Self() (string, error) { return os.Executable() }
 
+// SetName does nothing here.
+func SetName(string) {}
+
 // Attr starts a process in a group of its own.
 func Attr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 

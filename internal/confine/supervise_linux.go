@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,6 +20,16 @@ const ticks = 100
 // Self is the path that starts the running program once more: the very file this
 // process was started from, even when another has taken its name since.
 func Self() (string, error) { return "/proc/self/exe", nil }
+
+// SetName names the calling thread, and so the process if it is the first one, as
+// lists of processes show it: a program started through Self is else called exe.
+func SetName(name string) {
+	text, err := unix.BytePtrFromString(name)
+	if err != nil {
+		return
+	}
+	_ = unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(text)), 0, 0, 0) // a name is no promise
+}
 
 // Attr is how a process to be confined is started: in a process group of its
 // own, so that the terminal's signals do not reach it, and dying with the thread
