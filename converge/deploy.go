@@ -155,8 +155,9 @@ func (d *deployment) sideFiles(data fs.FS) []string {
 	var names []string
 	for _, f := range files {
 		name := strings.TrimSuffix(f, ".csv")
-		if !stage.ValidName(name) {
-			d.problem(path.Join("data", f), 0, fmt.Sprintf("%q is not a dataset name", name), "name the file with a-z, 0-9 and _, beginning with a letter")
+		if !stage.ValidName(name) || stage.Reserved(name) {
+			d.problem(path.Join("data", f), 0, fmt.Sprintf("%q cannot name a side input", name),
+				"name the file with a-z, 0-9 and _, beginning with a letter; raw, quarantine and names that end in _rejected are taken")
 			continue
 		}
 		names = append(names, name)
@@ -239,7 +240,7 @@ func (d *deployment) fallBack(files []*stage.Stage, problems []stage.Problem, de
 
 // bindOrKeep binds a stage; if its file is wrong, the text deployed before.
 func (d *deployment) bindOrKeep(ctx context.Context, s *stage.Stage, texts map[string]sqlite.DeployedText) (*deployed, error) {
-	b, problems, err := d.bind(ctx, s)
+	b, problems, err := d.bindUnlessTaken(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -265,6 +266,18 @@ func (d *deployment) bindOrKeep(ctx context.Context, s *stage.Stage, texts map[s
 	return x, nil
 }
 
+// bindUnlessTaken binds a stage whose name no other kind of dataset ever had.
+func (d *deployment) bindUnlessTaken(ctx context.Context, s *stage.Stage) (*bound, []stage.Problem, error) {
+	why, err := d.c.o.Catalog.Conflict(ctx, dataset.Spec{Name: s.Name, Kind: dataset.Computed, Grain: s.Header.Partition})
+	if err != nil {
+		return nil, nil, err
+	}
+	if why != nil {
+		return nil, []stage.Problem{{File: s.File, Line: s.Line("partition"), What: why.Error(), Fix: "rename the file; meanwhile the stage goes on as it was deployed"}}, nil
+	}
+	return d.bind(ctx, s)
+}
+
 // bind checks a stage's SQL with the engine. Problems are the author's; an
 // error is ours (no worker, no time).
 func (d *deployment) bind(ctx context.Context, s *stage.Stage) (*bound, []stage.Problem, error) {
@@ -275,6 +288,12 @@ func (d *deployment) bind(ctx context.Context, s *stage.Stage) (*bound, []stage.
 	a, err := stage.Analyse(parsed.AST)
 	if err != nil {
 		return sqlProblem(s, s.SQLLine, "", err)
+	}
+	rejectsAST := ""
+	if s.Header.Rejects != "" {
+		if a, rejectsAST, err = d.analyseRejects(ctx, s, a); err != nil {
+			return sqlProblem(s, s.Line("rejects"), "rejects: ", err)
+		}
 	}
 	if problems := s.CheckTables(a); len(problems) > 0 {
 		return nil, problems, nil
@@ -291,9 +310,10 @@ func (d *deployment) bind(ctx context.Context, s *stage.Stage) (*bound, []stage.
 	if err != nil {
 		return sqlProblem(s, s.SQLLine, "", err)
 	}
-	rejectsAST, err := d.bindRejects(ctx, s, tables)
-	if err != nil {
-		return sqlProblem(s, 0, "rejects: ", err)
+	if rejectsAST != "" {
+		if _, err := d.c.o.Engine.Describe(ctx, "SELECT ("+s.Header.Rejects+"\n) FROM ("+s.SQL+"\n)", tables); err != nil {
+			return sqlProblem(s, s.Line("rejects"), "rejects: ", err)
+		}
 	}
 	d.columns[s.Name] = columns
 	b := &bound{stage: s, columns: columns, rowWise: driverOf(s, a), hasRejects: rejectsAST != ""}
@@ -304,15 +324,14 @@ func (d *deployment) bind(ctx context.Context, s *stage.Stage) (*bound, []stage.
 	return b, nil, nil
 }
 
-func (d *deployment) bindRejects(ctx context.Context, s *stage.Stage, tables []engine.Table) (string, error) {
-	if s.Header.Rejects == "" {
-		return "", nil
+// analyseRejects parses the rejects rule and adds what it says to a.
+func (d *deployment) analyseRejects(ctx context.Context, s *stage.Stage, a stage.Analysis) (stage.Analysis, string, error) {
+	parsed, err := d.c.o.Engine.Parse(ctx, "SELECT (\n"+s.Header.Rejects+"\n)")
+	if err != nil {
+		return a, "", err
 	}
-	if _, err := d.c.o.Engine.Describe(ctx, "SELECT ("+s.Header.Rejects+") FROM ("+s.SQL+"\n)", tables); err != nil {
-		return "", err
-	}
-	parsed, err := d.c.o.Engine.Parse(ctx, "SELECT "+s.Header.Rejects)
-	return parsed.AST, err
+	a, err = a.WithRejects(parsed.AST)
+	return a, parsed.AST, err
 }
 
 // sqlProblem words an engine error as a problem of the file, or passes it on
@@ -323,7 +342,7 @@ func sqlProblem(s *stage.Stage, line int, prefix string, err error) (*bound, []s
 	switch {
 	case isSQL:
 		p.What, p.Fix = prefix+e.Message, e.Hint
-		if e.Line > 0 && line > 0 {
+		if e.Line > 0 && prefix == "" {
 			p.Line = line + e.Line - 1
 		}
 	case errors.Is(err, engine.ErrNotSelect):

@@ -12,8 +12,11 @@ import (
 // Analysis is what the parsed SQL of a stage says.
 type Analysis struct {
 	Tables    []string // relations read, without the query's own CTEs
-	Functions []string // functions called, lower case
+	Functions []string // functions called, lower case; SQL's current_date and the like too
+	Sources   []string // table functions in FROM clauses that read what is no input
+	Sampled   bool     // some relation is sampled
 	root      node
+	rejects   node
 }
 
 // node is one object of the engine's serialised syntax tree.
@@ -21,54 +24,108 @@ type node map[string]any
 
 // Analyse reads the engine's serialisation of one parsed SELECT.
 func Analyse(ast string) (Analysis, error) {
+	root, err := readTree(ast)
+	a := Analysis{root: root}
+	a.gather()
+	return a, err
+}
+
+// WithRejects adds what the rejects rule reads and calls, given as the tree of
+// `SELECT rule`.
+func (a Analysis) WithRejects(ast string) (Analysis, error) {
+	root, err := readTree(ast)
+	a.rejects = root
+	a.gather()
+	return a, err
+}
+
+func readTree(ast string) (node, error) {
 	var doc struct {
 		Node node `json:"node"`
 	}
 	if err := json.Unmarshal([]byte(ast), &doc); err != nil {
-		return Analysis{}, fmt.Errorf("read the syntax tree: %w", err)
+		return nil, fmt.Errorf("read the syntax tree: %w", err)
 	}
 	if doc.Node == nil {
-		return Analysis{}, errors.New("the syntax tree has no query")
+		return nil, errors.New("the syntax tree has no query")
 	}
-	a := Analysis{root: doc.Node}
-	tables, functions := map[string]bool{}, map[string]bool{}
-	collect(a.root, map[string]bool{}, tables, functions)
-	a.Tables, a.Functions = slices.Sorted(maps.Keys(tables)), slices.Sorted(maps.Keys(functions))
-	return a, nil
+	return doc.Node, nil
 }
 
-// collect gathers the relations and functions below v. A CTE is visible to the
-// node that declares it and to all below.
-func collect(v any, ctes, tables, functions map[string]bool) {
+func (a *Analysis) gather() {
+	c := collector{tables: map[string]bool{}, functions: map[string]bool{}, sources: map[string]bool{}}
+	c.collect(a.root, map[string]bool{})
+	c.collect(a.rejects, map[string]bool{})
+	a.Tables, a.Functions = slices.Sorted(maps.Keys(c.tables)), slices.Sorted(maps.Keys(c.functions))
+	a.Sources, a.Sampled = slices.Sorted(maps.Keys(c.sources)), c.sampled
+}
+
+type collector struct {
+	tables, functions, sources map[string]bool
+	sampled                    bool
+}
+
+// collect gathers what is read and called below v, where the given CTEs are
+// visible.
+func (c *collector) collect(v any, ctes map[string]bool) {
 	switch v := v.(type) {
 	case []any:
 		for _, child := range v {
-			collect(child, ctes, tables, functions)
+			c.collect(child, ctes)
 		}
 	case map[string]any:
-		collectNode(v, ctes, tables, functions)
+		c.node(v, ctes)
 	case node:
-		collectNode(v, ctes, tables, functions)
+		c.node(v, ctes)
 	}
 }
 
-func collectNode(n node, ctes, tables, functions map[string]bool) {
-	declared := cteQueries(n)
-	if len(declared) > 0 {
-		ctes = maps.Clone(ctes)
-		for name := range declared {
-			ctes[name] = true
+func (c *collector) node(n node, ctes map[string]bool) {
+	ctes = c.declare(n, ctes)
+	switch n.text("type") {
+	case "BASE_TABLE":
+		if !ctes[n.table()] {
+			c.tables[n.table()] = true
+		}
+	case "TABLE_FUNCTION":
+		if f := strings.ToLower(n.child("function").text("function_name")); !pureSources[f] {
+			c.sources[f] = true
+		}
+	case "COLUMN_REF":
+		// The binder reads current_date as a call where no column has that name.
+		if names := n.list("column_names"); len(names) == 1 {
+			if s, _ := names[0].(string); volatile[strings.ToLower(s)] {
+				c.functions[strings.ToLower(s)] = true
+			}
 		}
 	}
-	if n.text("type") == "BASE_TABLE" && !ctes[n.table()] {
-		tables[n.table()] = true
-	}
 	if name := n.text("function_name"); name != "" {
-		functions[strings.ToLower(name)] = true
+		c.functions[strings.ToLower(name)] = true
 	}
-	for _, child := range n {
-		collect(child, ctes, tables, functions)
+	c.sampled = c.sampled || n["sample"] != nil
+	for key, child := range n {
+		if key != "cte_map" {
+			c.collect(child, ctes)
+		}
 	}
+}
+
+// declare gathers from a node's CTEs and returns those visible in the rest of
+// it: a CTE sees those before it, and itself if it is recursive.
+func (c *collector) declare(n node, ctes map[string]bool) map[string]bool {
+	entries := n.child("cte_map").list("map")
+	if len(entries) > 0 {
+		ctes = maps.Clone(ctes)
+	}
+	for _, e := range entries {
+		name, body := cteQuery(e)
+		if body.text("type") == "RECURSIVE_CTE_NODE" {
+			ctes[name] = true
+		}
+		c.collect(body, ctes)
+		ctes[name] = true
+	}
+	return ctes
 }
 
 func (n node) text(key string) string {
@@ -88,14 +145,10 @@ func (n node) list(key string) []any {
 
 func (n node) table() string { return strings.ToLower(n.text("table_name")) }
 
-// cteQueries returns the WITH queries a node declares, by lower-case name.
-func cteQueries(n node) map[string]node {
-	out := map[string]node{}
-	for _, entry := range n.child("cte_map").list("map") {
-		e, _ := entry.(map[string]any)
-		out[strings.ToLower(node(e).text("key"))] = node(e).child("value").child("query").child("node")
-	}
-	return out
+// cteQuery returns the lower-case name and the query of one WITH entry.
+func cteQuery(entry any) (string, node) {
+	e, _ := entry.(map[string]any)
+	return strings.ToLower(node(e).text("key")), node(e).child("value").child("query").child("node")
 }
 
 // Volatile lists the called functions whose result is not a function of the
@@ -111,7 +164,7 @@ func (a Analysis) Volatile() []string {
 // It errs towards false.
 func (a Analysis) RowWise(driver string) bool {
 	w := rowWise{driver: strings.ToLower(driver), ctes: map[string]node{}}
-	return w.query(a.root) && w.seen == 1
+	return w.query(a.root) && w.seen == 1 && w.expression(a.rejects["select_list"])
 }
 
 type rowWise struct {
@@ -138,7 +191,7 @@ func (w *rowWise) touchesNode(n node) bool {
 		if n.table() == w.driver {
 			return true
 		}
-		if cte, ok := w.ctes[n.table()]; ok && w.touches(cte) {
+		if w.inCTE(n.table(), func(cte node) bool { return w.touches(cte) }) {
 			return true
 		}
 	}
@@ -150,11 +203,24 @@ func (w *rowWise) touchesNode(n node) bool {
 	return false
 }
 
-func (w *rowWise) query(n node) bool {
-	if n.text("type") != "SELECT_NODE" {
+// inCTE asks fn about the CTE of a name, false if there is none. Within it the
+// name means something else: an input, or a recursion, which is not followed.
+func (w *rowWise) inCTE(name string, fn func(node) bool) bool {
+	cte, ok := w.ctes[name]
+	if !ok {
 		return false
 	}
-	for name, q := range cteQueries(n) {
+	delete(w.ctes, name)
+	defer func() { w.ctes[name] = cte }()
+	return fn(cte)
+}
+
+func (w *rowWise) query(n node) bool {
+	if n.text("type") != "SELECT_NODE" || n.text("aggregate_handling") == "FORCE_AGGREGATES" { // GROUP BY ALL
+		return false
+	}
+	for _, entry := range n.child("cte_map").list("map") {
+		name, q := cteQuery(entry)
 		if _, shadows := w.ctes[name]; shadows || name == w.driver {
 			return false
 		}
@@ -207,8 +273,7 @@ func (w *rowWise) from(n node) bool {
 			w.seen++
 			return n["sample"] == nil
 		}
-		cte, ok := w.ctes[n.table()]
-		return ok && w.query(cte)
+		return w.inCTE(n.table(), w.query)
 	case "SUBQUERY":
 		return n["sample"] == nil && w.query(n.child("subquery").child("node"))
 	case "JOIN":

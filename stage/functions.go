@@ -20,6 +20,9 @@ var (
 		current_transaction_id currval gen_random_uuid get_current_time get_current_timestamp in_search_path
 		localtime localtimestamp nextval now random setseed sleep_ms stats today transaction_timestamp txid_current
 		uuid uuidv4 uuidv7 write_log`)
+
+	// pureSources are the table functions that read nothing but their arguments.
+	pureSources = words(`generate_series json_each json_tree range repeat unnest`)
 )
 
 func words(s string) map[string]bool {

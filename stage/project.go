@@ -53,6 +53,13 @@ func Order(stages []*Stage, known Known) ([]*Stage, []Problem) {
 		}
 	}
 	for _, s := range stages {
+		if _, taken := known[s.Name]; taken {
+			o.bad(s, "", fmt.Sprintf("the name %s is taken by another dataset", s.Name), "rename this file, or the file in data")
+			o.state[s.Name] = broken
+			delete(o.byName, s.Name)
+		}
+	}
+	for _, s := range stages {
 		o.visit(s, nil)
 	}
 	return o.sorted, o.problems
@@ -103,7 +110,7 @@ func (o *order) visit(s *Stage, trail []string) bool {
 }
 
 func (o *order) bad(s *Stage, key, what, fix string) {
-	o.problems = append(o.problems, Problem{File: s.File, Line: s.lineOf(key), What: what, Fix: fix})
+	o.problems = append(o.problems, Problem{File: s.File, Line: s.Line(key), What: what, Fix: fix})
 }
 
 // input checks one input of a stage and everything above it.
@@ -175,10 +182,22 @@ func (s *Stage) CheckTables(a Analysis) []Problem {
 	for _, name := range declared {
 		if !slices.Contains(a.Tables, name) {
 			out = append(out, Problem{
-				File: s.File, Line: s.lineOf(name), What: fmt.Sprintf("the header lists %s, which the SQL does not read", name),
+				File: s.File, Line: s.Line(name), What: fmt.Sprintf("the header lists %s, which the SQL does not read", name),
 				Fix: "remove it from inputs, or read it",
 			})
 		}
+	}
+	if len(a.Sources) > 0 {
+		out = append(out, Problem{
+			File: s.File, Line: s.SQLLine, What: fmt.Sprintf("%s() reads something that is not an input", strings.Join(a.Sources, "(), ")),
+			Fix: "put the file into data/ as a side input, or read a dataset",
+		})
+	}
+	if a.Sampled {
+		out = append(out, Problem{
+			File: s.File, Line: s.SQLLine, What: "a sample is another one each time, so the stage could never be recomputed exactly",
+			Fix: "choose rows by a hash of their key, such as hash(event_id) % 10 = 0",
+		})
 	}
 	if v := a.Volatile(); len(v) > 0 {
 		out = append(out, Problem{

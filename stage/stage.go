@@ -86,6 +86,11 @@ var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
 // ValidName reports whether s can name a dataset.
 func ValidName(s string) bool { return namePattern.MatchString(s) }
 
+// Reserved reports whether only Reedbed makes datasets of this name.
+func Reserved(name string) bool {
+	return strings.HasSuffix(name, "_rejected") || name == dataset.Raw || name == dataset.Quarantine
+}
+
 // Parse reads a stage file. The problems are complete for what can be seen
 // without parsing the SQL; a file with problems gives a nil stage.
 func Parse(name, file, text string) (*Stage, []Problem) {
@@ -93,7 +98,7 @@ func Parse(name, file, text string) (*Stage, []Problem) {
 	if !ValidName(name) {
 		return nil, []Problem{{File: file, What: fmt.Sprintf("%q is not a dataset name", name), Fix: "name the file with a-z, 0-9 and _, beginning with a letter"}}
 	}
-	if strings.HasSuffix(name, "_rejected") || name == dataset.Raw || name == dataset.Quarantine {
+	if Reserved(name) {
 		return nil, []Problem{{File: file, What: fmt.Sprintf("the name %s is taken", name), Fix: "raw, quarantine and names that end in _rejected are made by Reedbed; rename the file"}}
 	}
 	problem := s.split(text)
@@ -133,7 +138,7 @@ func (s *Stage) split(text string) *Problem {
 func (s *Stage) validate() []Problem {
 	var out []Problem
 	bad := func(key, what, fix string) {
-		out = append(out, Problem{File: s.File, Line: s.lineOf(key), What: what, Fix: fix})
+		out = append(out, Problem{File: s.File, Line: s.Line(key), What: what, Fix: fix})
 	}
 	h := &s.Header
 	if h.Owner == "" {
@@ -175,8 +180,8 @@ func parseDuration(s string) (time.Duration, error) {
 	return time.ParseDuration(s)
 }
 
-// lineOf finds the header line on which a key stands, for messages.
-func (s *Stage) lineOf(key string) int {
+// Line is the line of the file on which a key of the header stands, 1 if none does.
+func (s *Stage) Line(key string) int {
 	for i, line := range strings.Split(s.HeaderText, "\n") {
 		if strings.HasPrefix(strings.TrimSpace(line), key+":") {
 			return i + 1
