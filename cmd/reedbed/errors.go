@@ -12,7 +12,6 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/reedbed/reedbed/config"
-	"github.com/reedbed/reedbed/node"
 	"github.com/reedbed/reedbed/internal/disk"
 )
 
@@ -115,13 +114,6 @@ func explain(err error) failures {
 		}}
 	case errors.Is(err, fs.ErrNotExist):
 		return failures{{Code: "no_such_file", What: err.Error(), Fix: "check the name", exit: exitFailed}}
-	case errors.Is(err, node.ErrInUse):
-		return failures{{
-			Code: "in_use", What: err.Error(),
-			Why:  "one process at a time changes a project; import, sql, status and tail work beside it",
-			Fix:  "stop the other process, or name another project with -C DIR",
-			exit: exitFailed,
-		}}
 	case errors.Is(err, fs.ErrPermission):
 		return failures{{
 			Code: "permission", What: err.Error(),
