@@ -34,6 +34,7 @@ func (b backend) Status(ctx context.Context) (web.Status, error) {
 		return out, err
 	}
 	out.Problems = n.Problems()
+	out.Converged = out.Converged && n.deployed.Load() // until then nobody knows what is stale
 	running := n.converger.Running()
 	for i := range out.Datasets {
 		d := &out.Datasets[i]

@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -61,6 +62,7 @@ type Node struct {
 	stopping context.Context //nolint:containedctx // it is the node's life, not a call's
 	stop     context.CancelFunc
 	problems problems
+	deployed atomic.Bool // the project's definitions are at work
 }
 
 // Options of a node.

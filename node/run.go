@@ -134,6 +134,7 @@ func (n *Node) Deploy(ctx context.Context) error {
 	for _, p := range found {
 		n.log.Error("stage file", "problem", p.Error())
 	}
+	n.deployed.Store(err == nil)
 	return err
 }
 
