@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/reedbed/reedbed/dataset"
+	"github.com/reedbed/reedbed/dataset/sqlite"
+	"github.com/reedbed/reedbed/engine"
+	"github.com/reedbed/reedbed/engine/worker"
+	"github.com/reedbed/reedbed/internal/disk"
+	"github.com/reedbed/reedbed/journal"
+	"github.com/reedbed/reedbed/load"
+	"github.com/reedbed/reedbed/node"
+	"github.com/reedbed/reedbed/store"
+)
+
+// loading says what to load, and in what portions.
+type loading struct {
+	Journal  string
+	Into     string // folder for catalog and store
+	MaxBytes int64  // journal payload per cycle
+}
+
+// loaded is what it took.
+type loaded struct {
+	Rows, Repeats int64
+	CPU, Wall     time.Duration // workers and compaction included
+	Peak          int64         // most bytes resident, of the loading process
+}
+
+// run loads all of a journal into an empty catalog on the product's own parts
+// and compacts what there is to compact after every cycle, as the node does.
+func (l loading) run() (loaded, error) {
+	ctx := context.Background()
+	parts, err := l.open(ctx)
+	if err != nil {
+		return loaded{}, errors.Join(err, parts.close())
+	}
+	begun, cpu := time.Now(), ownCPU()
+	done, err := parts.drain(ctx, l)
+	if err := errors.Join(err, parts.close()); err != nil { // workers have ended now, and count
+		return done, err
+	}
+	done.CPU, done.Wall, done.Peak = ownCPU()-cpu, time.Since(begun), highWater(os.Getpid())
+	return done, nil
+}
+
+type loadParts struct {
+	journal *journal.Journal
+	catalog *sqlite.Catalog
+	store   *store.Store
+	pool    *engine.Pool
+}
+
+func (l loading) open(ctx context.Context) (p loadParts, err error) {
+	root, err := disk.Open(l.Journal)
+	if err != nil {
+		return p, err
+	}
+	if p.journal, err = journal.Open(root, journal.Options{}); err != nil {
+		return p, err
+	}
+	objects, err := disk.Open(filepath.Join(l.Into, "store"))
+	if err != nil {
+		return p, err
+	}
+	if p.store, err = store.Open(objects); err != nil {
+		return p, err
+	}
+	if p.catalog, err = sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(l.Into, "catalog.db")}); err != nil {
+		return p, err
+	}
+	for _, s := range node.Builtins() {
+		if err := p.catalog.EnsureDataset(ctx, s, time.Hour); err != nil {
+			return p, err
+		}
+	}
+	p.pool, err = engine.NewPool(engine.Options{Dir: filepath.Join(l.Into, "work"), Args: []string{worker.Name}, QueryWorkers: -1})
+	return p, err
+}
+
+func (p loadParts) close() error {
+	var errs []error
+	if p.pool != nil {
+		errs = append(errs, p.pool.Close())
+	}
+	if p.catalog != nil {
+		errs = append(errs, p.catalog.Close())
+	}
+	if p.journal != nil {
+		errs = append(errs, p.journal.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (p loadParts) drain(ctx context.Context, l loading) (done loaded, err error) {
+	var loader *load.Loader
+	loader = load.New(load.Options{
+		Journal: p.journal, Catalog: p.catalog, Store: p.store, MaxBytes: l.MaxBytes, Compactor: p,
+		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		OnCommit: func(c dataset.LoadCommit) {
+			done.Rows, done.Repeats = done.Rows+c.Loaded, done.Repeats+c.Repeats
+			if failed := loader.Compact(ctx); failed != nil {
+				err = errors.Join(err, failed)
+			}
+		},
+	})
+	err = errors.Join(loader.Drain(ctx), err, loader.Close())
+	return done, err
+}
+
+// Compact rewrites files in a worker, as the node's compactor does.
+func (p loadParts) Compact(ctx context.Context, files, orderBy []string) (path string, rows, bytes int64, err error) {
+	out, _, err := p.pool.Compact(ctx, engine.CompactJob{Files: files, OrderBy: orderBy})
+	return out.Path, out.Rows, out.Bytes, err
+}
+
+const (
+	steadyBytes  = fillRate * 1100 // a cycle of one second at the rate of the backlog's clocks
+	backlogBytes = 64 << 20        // the loader's own bound
+)
+
+// load measures what it costs to load, against DuckDB's COPY of the same
+// events, and how much memory it takes.
+func (b *bench) load() ([]row, error) {
+	n := 300_000
+	if b.quick {
+		n = 100_000
+	}
+	lines := filepath.Join(b.dir, "events.ndjson")
+	dir, small, err := b.backlog("backlog", filling{Lines: lines, Events: n})
+	if err != nil {
+		return nil, err
+	}
+	var duck, detect, steady, bulk, peaks, rates, others, flush []float64
+	perMillion := func(cpu time.Duration) float64 { return cpu.Seconds() / float64(small.Events) * 1e6 }
+	for i := range b.rounds + 1 {
+		before, ours := readClock(b.dir), ownCPU()
+		copied, err := b.copy(lines, small.Events, true)
+		if err != nil {
+			return nil, err
+		}
+		first, err := b.loadOnce(dir, small, steadyBytes)
+		if err != nil {
+			return nil, err
+		}
+		second, err := b.loadOnce(dir, small, backlogBytes)
+		if err != nil {
+			return nil, err
+		}
+		after := readClock(b.dir)
+		if i == 0 {
+			continue // caches are cold
+		}
+		duck = append(duck, perMillion(copied))
+		steady = append(steady, perMillion(first.CPU))
+		bulk = append(bulk, perMillion(second.CPU))
+		peaks = append(peaks, float64(second.Peak))
+		rates = append(rates, float64(small.Events)/second.Wall.Seconds())
+		others = append(others, after.others(before, ownCPU()-ours))
+		flush = append(flush, after.flushRate(before))
+	}
+	free, err := b.copy(lines, small.Events, false)
+	if err != nil {
+		return nil, err
+	}
+	detect = append(detect, perMillion(free))
+	rows := []row{
+		loadRow("load, cycles of 1 s at 5,000/s", spreadOf(ratios(steady, duck))),
+		loadRow("load, backlog in cycles of 64 MiB", spreadOf(ratios(bulk, duck))),
+	}
+	for i := range rows {
+		rows[i].others, rows[i].flush = spreadOf(others).median, spreadOf(flush).median
+	}
+	rows[0].notes = []string{
+		fmt.Sprintf("CPU-s per million events: DuckDB COPY %v, load in short cycles %v, load of a backlog %v", spreadOf(duck), spreadOf(steady), spreadOf(bulk)),
+		fmt.Sprintf("COPY that finds the columns out by itself, properties as structs: %v", spreadOf(detect)),
+		fmt.Sprintf("%d events, %d of them repeats; backlog loaded at %v events/s", small.Events, small.Repeats, spreadOf(rates)),
+	}
+	memory, err := b.loadMemory(n, spreadOf(peaks).median)
+	return append(rows, memory...), err
+}
+
+func loadRow(what string, ratio spread) row {
+	return row{what: what + ": CPU of COPY", figure: ratio.String() + " x", goal: "<= 1.4 x", met: ratio.median <= 1.4}
+}
+
+// loadOnce loads a backlog from the start and checks that nothing is missing.
+func (b *bench) loadOnce(dir string, f filled, maxBytes int64) (loaded, error) {
+	into, err := os.MkdirTemp(b.dir, "load-")
+	if err != nil {
+		return loaded{}, err
+	}
+	defer os.RemoveAll(into)
+	var done loaded
+	err = call("load", loading{Journal: filepath.Join(dir, "journal"), Into: into, MaxBytes: maxBytes}, &done)
+	if err == nil && (done.Rows != int64(f.Events-f.Repeats) || done.Repeats != int64(f.Repeats)) {
+		err = fmt.Errorf("loaded %d rows and %d repeats of %d events with %d repeats", done.Rows, done.Repeats, f.Events, f.Repeats)
+	}
+	return done, err
+}
+
+// loadMemory loads ten times as much once and compares the most that was
+// resident.
+func (b *bench) loadMemory(n int, small float64) ([]row, error) {
+	dir, large, err := b.backlog("backlog10", filling{Events: 10 * n})
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	before, ours := readClock(b.dir), ownCPU()
+	done, err := b.loadOnce(dir, large, backlogBytes)
+	if err != nil {
+		return nil, err
+	}
+	after := readClock(b.dir)
+	growth := float64(done.Peak) / small
+	rows := []row{
+		{what: "load: peak resident memory", figure: fmt.Sprintf("%d MB", done.Peak>>20), goal: "<= 400 MB", met: done.Peak <= 400<<20},
+		{what: "load: peak for 10 times the backlog", figure: short(growth) + " x", goal: "<= 1.1 x", met: growth <= 1.1},
+	}
+	for i := range rows {
+		rows[i].others, rows[i].flush = after.others(before, ownCPU()-ours), after.flushRate(before)
+	}
+	rows[1].notes = []string{fmt.Sprintf("%d MB after %d events, %d MB after %d; %.2f CPU-s per million of them",
+		int(small)>>20, n, done.Peak>>20, large.Events, done.CPU.Seconds()/float64(large.Events)*1e6)}
+	return rows, nil
+}
