@@ -41,17 +41,39 @@ func TestStoredTypes(t *testing.T) {
 	p := newPool(t, engine.Options{})
 	tests := []struct{ expr, stored string }{
 		{"true", "BOOLEAN"},
-		{"1::TINYINT", "TINYINT"}, {"1::SMALLINT", "SMALLINT"}, {"1::INTEGER", "INTEGER"}, {"1::BIGINT", "BIGINT"},
-		{"1::UTINYINT", "UTINYINT"}, {"1::USMALLINT", "USMALLINT"}, {"1::UINTEGER", "UINTEGER"}, {"1::UBIGINT", "UBIGINT"},
-		{"1.5::FLOAT", "FLOAT"}, {"1.5::DOUBLE", "DOUBLE"}, {"1.50::DECIMAL(10,2)", "DECIMAL(10,2)"}, {"1::DECIMAL(38,0)", "DECIMAL(38,0)"},
-		{"'x'", "VARCHAR"}, {`'{"a":1}'::JSON`, "JSON"}, {`'\xAA'::BLOB`, "BLOB"}, {"'6ba7b810-9dad-11d1-80b4-00c04fd430c8'::UUID", "UUID"},
-		{"DATE '2026-01-02'", "DATE"}, {"TIME '10:00:00'", "TIME"}, {"TIMESTAMP '2026-01-02 03:04:05.123456'", "TIMESTAMP"},
-		{"TIMESTAMPTZ '2026-01-02 03:04:05+01'", "TIMESTAMP WITH TIME ZONE"}, {"'2026-01-02 03:04:05.123456789'::TIMESTAMP_NS", "TIMESTAMP_NS"},
-		{"'2026-01-02'::TIMESTAMP_S", "TIMESTAMP"}, {"'2026-01-02'::TIMESTAMP_MS", "TIMESTAMP"},
-		{"1::HUGEINT", "BIGINT"}, {"1::UHUGEINT", "UBIGINT"}, {"'a'::ENUM('a', 'it''s')", "VARCHAR"}, {"NULL", "INTEGER"},
-		{"[1::HUGEINT]", "BIGINT[]"}, {"[1, 2]::INTEGER[2]", "INTEGER[]"}, {"[[1], [2]]", "INTEGER[][]"},
+		{"1::TINYINT", "TINYINT"},
+		{"1::SMALLINT", "SMALLINT"},
+		{"1::INTEGER", "INTEGER"},
+		{"1::BIGINT", "BIGINT"},
+		{"1::UTINYINT", "UTINYINT"},
+		{"1::USMALLINT", "USMALLINT"},
+		{"1::UINTEGER", "UINTEGER"},
+		{"1::UBIGINT", "UBIGINT"},
+		{"1.5::FLOAT", "FLOAT"},
+		{"1.5::DOUBLE", "DOUBLE"},
+		{"1.50::DECIMAL(10,2)", "DECIMAL(10,2)"},
+		{"1::DECIMAL(38,0)", "DECIMAL(38,0)"},
+		{"'x'", "VARCHAR"},
+		{`'{"a":1}'::JSON`, "JSON"},
+		{`'\xAA'::BLOB`, "BLOB"},
+		{"'6ba7b810-9dad-11d1-80b4-00c04fd430c8'::UUID", "UUID"},
+		{"DATE '2026-01-02'", "DATE"},
+		{"TIME '10:00:00'", "TIME"},
+		{"TIMESTAMP '2026-01-02 03:04:05.123456'", "TIMESTAMP"},
+		{"TIMESTAMPTZ '2026-01-02 03:04:05+01'", "TIMESTAMP WITH TIME ZONE"},
+		{"'2026-01-02 03:04:05.123456789'::TIMESTAMP_NS", "TIMESTAMP_NS"},
+		{"'2026-01-02'::TIMESTAMP_S", "TIMESTAMP"},
+		{"'2026-01-02'::TIMESTAMP_MS", "TIMESTAMP"},
+		{"1::HUGEINT", "BIGINT"},
+		{"1::UHUGEINT", "UBIGINT"},
+		{"'a'::ENUM('a', 'it''s')", "VARCHAR"},
+		{"NULL", "INTEGER"},
+		{"[1::HUGEINT]", "BIGINT[]"},
+		{"[1, 2]::INTEGER[2]", "INTEGER[]"},
+		{"[[1], [2]]", "INTEGER[][]"},
 		{"{'HUGEINT': 1::HUGEINT, 'b c': ['x']}", `STRUCT("HUGEINT" BIGINT, "b c" VARCHAR[])`},
-		{"MAP {'k': 1::HUGEINT}", "MAP(VARCHAR, BIGINT)"}, {"['a'::ENUM('a', 'b')]", "VARCHAR[]"},
+		{"MAP {'k': 1::HUGEINT}", "MAP(VARCHAR, BIGINT)"},
+		{"['a'::ENUM('a', 'b')]", "VARCHAR[]"},
 		{"{'at': TIMESTAMPTZ '2026-01-02 00:00:00+00', 'd': 1.5::DECIMAL(4,1)}", "STRUCT(\"at\" TIMESTAMP WITH TIME ZONE, d DECIMAL(4,1))"},
 	}
 	var list []string
@@ -261,11 +283,12 @@ func read(t testing.TB, path string) string {
 func TestContentHashAddsUp(t *testing.T) {
 	p := newPool(t, engine.Options{StageWorkers: 1})
 	hash := func(t *rapid.T, rows []string) dataset.ContentHash {
-		sql := "SELECT NULL::BIGINT AS i, NULL::VARCHAR AS s, NULL::DOUBLE AS d, NULL::INTEGER[] AS l WHERE false"
+		var sql strings.Builder
+		sql.WriteString("SELECT NULL::BIGINT AS i, NULL::VARCHAR AS s, NULL::DOUBLE AS d, NULL::INTEGER[] AS l WHERE false")
 		for _, r := range rows {
-			sql += " UNION ALL SELECT " + r
+			sql.WriteString(" UNION ALL SELECT " + r)
 		}
-		got, err := p.Build(t.Context(), engine.BuildJob{SQL: sql})
+		got, err := p.Build(t.Context(), engine.BuildJob{SQL: sql.String()})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -17,9 +17,15 @@ func TestGivenRows(t *testing.T) {
 	table := engine.Table{
 		Name: "given",
 		Columns: []dataset.Column{
-			{Name: "n", Type: "BIGINT"}, {Name: `t"x`, Type: "VARCHAR"}, {Name: "at", Type: "TIMESTAMP WITH TIME ZONE"},
-			{Name: "d", Type: "DECIMAL(12,6)"}, {Name: "j", Type: "JSON"}, {Name: "l", Type: "INTEGER[]"},
-			{Name: "s", Type: "STRUCT(a VARCHAR, b BOOLEAN)"}, {Name: "m", Type: "MAP(VARCHAR, BIGINT)"}, {Name: "none", Type: "DATE"},
+			{Name: "n", Type: "BIGINT"},
+			{Name: `t"x`, Type: "VARCHAR"},
+			{Name: "at", Type: "TIMESTAMP WITH TIME ZONE"},
+			{Name: "d", Type: "DECIMAL(12,6)"},
+			{Name: "j", Type: "JSON"},
+			{Name: "l", Type: "INTEGER[]"},
+			{Name: "s", Type: "STRUCT(a VARCHAR, b BOOLEAN)"},
+			{Name: "m", Type: "MAP(VARCHAR, BIGINT)"},
+			{Name: "none", Type: "DATE"},
 		},
 		Rows: [][]*string{
 			{

@@ -3,6 +3,7 @@ package stage
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -43,9 +44,7 @@ func ReadFolder(folder fs.FS, shown string) ([]*Stage, []Problem) {
 // left out, each with a problem; the rest keeps running.
 func Order(stages []*Stage, known Known) ([]*Stage, []Problem) {
 	o := order{known: Known{}, byName: map[string]*Stage{}, state: map[string]state{}}
-	for name, grain := range known {
-		o.known[name] = grain
-	}
+	maps.Copy(o.known, known)
 	for _, s := range stages {
 		o.byName[s.Name] = s
 		if s.Header.Rejects != "" {

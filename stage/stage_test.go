@@ -84,22 +84,26 @@ func TestOrder(t *testing.T) {
 	}{
 		"upstream first": {
 			[]*Stage{mustStage(t, "b", map[string]string{"a": "same"}, "hour"), mustStage(t, "a", map[string]string{"raw": "same"}, "hour")},
-			[]string{"a", "b"}, nil,
+			[]string{"a", "b"},
+			nil,
 		},
 		"cycle leaves the rest running": {
 			[]*Stage{
 				mustStage(t, "a", map[string]string{"b": "same"}, "hour"), mustStage(t, "b", map[string]string{"a": "same"}, "hour"),
 				mustStage(t, "c", map[string]string{"raw": "same"}, "hour"),
 			},
-			[]string{"c"}, []string{"a -> b -> a"},
+			[]string{"c"},
+			[]string{"a -> b -> a"},
 		},
 		"missing input names the near one": {
 			[]*Stage{mustStage(t, "a", map[string]string{"rwa": "same"}, "hour"), mustStage(t, "b", map[string]string{"a": "same"}, "day")},
-			nil, []string{"did you mean `raw`", "mend that stage first"},
+			nil,
+			[]string{"did you mean `raw`", "mend that stage first"},
 		},
 		"window does not fit the grain": {
 			[]*Stage{mustStage(t, "a", map[string]string{"rules": "same"}, "hour"), mustStage(t, "b", map[string]string{"raw": "latest"}, "hour")},
-			nil, []string{"not cut by time", "is cut by hour"},
+			nil,
+			[]string{"not cut by time", "is cut by hour"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -56,21 +56,35 @@ func TestSQLErrors(t *testing.T) {
 		status int
 		want   string
 	}{
-		{&engine.SQLError{Line: 2, Column: 7, Message: "no column x", Hint: "did you mean y?"}, 400,
-			`{"error":{"code":"sql_error","message":"no column x","line":2,"column":7,"fix":"did you mean y?"}}`},
-		{fmt.Errorf("query: %w", &query.UnknownTable{Name: "pays", Known: []string{"plays", "raw"}}), 400,
-			`{"error":{"code":"unknown_dataset","message":"there is no dataset \"pays\"","fix":"use one of plays, raw"}}`},
-		{fmt.Errorf("%w: two statements", engine.ErrNotSelect), 400,
-			`{"error":{"code":"not_select","message":"not one SELECT statement: two statements","fix":"write exactly one SELECT statement"}}`},
-		{fmt.Errorf("%w \"xml\"", query.ErrFormat), 400,
-			`{"error":{"code":"unknown_format","message":"unknown output format \"xml\"","fix":"leave format out for JSON"}}`},
-		{engine.ErrLimit, 422,
-			`{"error":{"code":"limit_reached","message":"limit reached","fix":"read less: fewer columns, a shorter time, or a LIMIT"}}`},
-		{engine.ErrDeadline, 504,
-			`{"error":{"code":"deadline_passed","message":"deadline passed","fix":"read less, or raise query.deadline in reedbed.yaml"}}`},
+		{
+			&engine.SQLError{Line: 2, Column: 7, Message: "no column x", Hint: "did you mean y?"}, 400,
+			`{"error":{"code":"sql_error","message":"no column x","line":2,"column":7,"fix":"did you mean y?"}}`,
+		},
+		{
+			fmt.Errorf("query: %w", &query.UnknownTable{Name: "pays", Known: []string{"plays", "raw"}}), 400,
+			`{"error":{"code":"unknown_dataset","message":"there is no dataset \"pays\"","fix":"use one of plays, raw"}}`,
+		},
+		{
+			fmt.Errorf("%w: two statements", engine.ErrNotSelect), 400,
+			`{"error":{"code":"not_select","message":"not one SELECT statement: two statements","fix":"write exactly one SELECT statement"}}`,
+		},
+		{
+			fmt.Errorf("%w \"xml\"", query.ErrFormat), 400,
+			`{"error":{"code":"unknown_format","message":"unknown output format \"xml\"","fix":"leave format out for JSON"}}`,
+		},
+		{
+			engine.ErrLimit, 422,
+			`{"error":{"code":"limit_reached","message":"limit reached","fix":"read less: fewer columns, a shorter time, or a LIMIT"}}`,
+		},
+		{
+			engine.ErrDeadline, 504,
+			`{"error":{"code":"deadline_passed","message":"deadline passed","fix":"read less, or raise query.deadline in reedbed.yaml"}}`,
+		},
 		{engine.ErrWorkerDied, 503, `{"error":{"code":"worker_died","message":"worker died","fix":"try again"}}`},
-		{errors.New("/secret/path: no space left"), 500,
-			`{"error":{"code":"internal","message":"the query failed for a reason of ours","fix":"try again; the program's log says more"}}`},
+		{
+			errors.New("/secret/path: no space left"), 500,
+			`{"error":{"code":"internal","message":"the query failed for a reason of ours","fix":"try again; the program's log says more"}}`,
+		},
 	} {
 		h := handler(t, &fake{query: func(context.Context, string, string, io.Writer) (web.QueryInfo, error) {
 			return web.QueryInfo{}, c.err

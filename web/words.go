@@ -67,8 +67,12 @@ func worst(d sqlite.DatasetStatus) (class, words string) {
 		n           int64
 		class, word string
 	}{
-		{d.Failed, bad, "failed"}, {d.Held, bad, "held"}, {d.Stale, pending, "stale"},
-		{d.Running, pending, "running"}, {d.Deferred, pending, "deferred"}, {d.Waived, good, "waived"},
+		{d.Failed, bad, "failed"},
+		{d.Held, bad, "held"},
+		{d.Stale, pending, "stale"},
+		{d.Running, pending, "running"},
+		{d.Deferred, pending, "deferred"},
+		{d.Waived, good, "waived"},
 	} {
 		if state.n > 0 {
 			return state.class, fmt.Sprintf("%s of %s %s", grouped(state.n), grouped(d.Partitions), state.word)

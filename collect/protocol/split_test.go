@@ -57,8 +57,10 @@ func TestSplit(t *testing.T) {
 		{"a bad envelope", `[{"type":"x","id":"i"},` + b + `]`, "bad_type: {\"type\":\"x\",\"id\":\"i\"}\nok b: " + b},
 		{"duplicate key", `[{"name":"P","name":"Q"},` + b + `]`, "duplicate_key: {\"name\":\"P\",\"name\":\"Q\"}\nok b: " + b},
 		{"invalid UTF-8", "[{\"name\":\"\xff\"}," + b + `]`, "invalid_utf8: {\"name\":\"\xff\"}\nok b: " + b},
-		{"too deep", `[{"name":"P","x":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + `},` + b + `]`,
-			`too_deep: {"name":"P","x":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + "}\nok b: " + b},
+		{
+			"too deep", `[{"name":"P","x":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + `},` + b + `]`,
+			`too_deep: {"name":"P","x":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + "}\nok b: " + b,
+		},
 		{"a scalar", `[1,"x",null,` + b + `]`, "not_an_object: 1\nnot_an_object: \"x\"\nnot_an_object: null\nok b: " + b},
 		{"bad grammar inside brackets", `[{"name":NaN,},` + b + `]`, "invalid_json: {\"name\":NaN,}\nok b: " + b},
 		{"brackets do not match", `[` + a + `,{"x":[},` + b + `]`, "ok a: " + a + "\ninvalid_json: {\"x\":[}," + b + `]`},

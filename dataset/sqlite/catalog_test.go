@@ -125,10 +125,14 @@ func TestLoadIsOneStep(t *testing.T) {
 		want   error
 	}{
 		"stale cursor": {dataset.LoadCommit{To: dataset.Cursor{Record: 9, Event: 1}, Loaded: 1, Segments: []dataset.NewSegment{segment(dataset.Raw, "2026-05-01T13", "z", 1)}}, dataset.ErrCursorMoved},
-		"rows do not add up": {dataset.LoadCommit{From: dataset.Cursor{Record: 2, Event: 7}, To: dataset.Cursor{Record: 3, Event: 9},
-			Loaded: 1, Segments: []dataset.NewSegment{segment(dataset.Raw, "2026-05-01T13", "z", 1)}}, nil},
-		"not the loader's dataset": {dataset.LoadCommit{From: dataset.Cursor{Record: 2, Event: 7}, To: dataset.Cursor{Record: 3, Event: 7},
-			Segments: []dataset.NewSegment{segment("plays", "2026-05-01T13", "z", 0)}}, nil},
+		"rows do not add up": {dataset.LoadCommit{
+			From: dataset.Cursor{Record: 2, Event: 7}, To: dataset.Cursor{Record: 3, Event: 9},
+			Loaded: 1, Segments: []dataset.NewSegment{segment(dataset.Raw, "2026-05-01T13", "z", 1)},
+		}, nil},
+		"not the loader's dataset": {dataset.LoadCommit{
+			From: dataset.Cursor{Record: 2, Event: 7}, To: dataset.Cursor{Record: 3, Event: 7},
+			Segments: []dataset.NewSegment{segment("plays", "2026-05-01T13", "z", 0)},
+		}, nil},
 	} {
 		err := c.CommitLoad(t.Context(), bad.commit)
 		if err == nil || bad.want != nil && !errors.Is(err, bad.want) {

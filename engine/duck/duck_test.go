@@ -49,8 +49,16 @@ func TestPlace(t *testing.T) {
 		position     string
 		line, column int
 	}{
-		{"0", 1, 1}, {"7", 1, 8}, {"9", 1, 9}, {"11", 2, 1}, {"13", 2, 3}, {"14", 2, 4},
-		{"15", 0, 0}, {"-1", 0, 0}, {"", 0, 0}, {"x", 0, 0},
+		{"0", 1, 1},
+		{"7", 1, 8},
+		{"9", 1, 9},
+		{"11", 2, 1},
+		{"13", 2, 3},
+		{"14", 2, 4},
+		{"15", 0, 0},
+		{"-1", 0, 0},
+		{"", 0, 0},
+		{"x", 0, 0},
 	}
 	for _, tt := range tests {
 		if line, column := place(source, tt.position); line != tt.line || column != tt.column {

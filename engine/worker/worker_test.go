@@ -21,8 +21,11 @@ func TestUsage(t *testing.T) {
 func TestServe(t *testing.T) {
 	var stdin, stdout, stderr bytes.Buffer
 	for _, r := range []engine.Request{
-		{Kind: engine.KindParse, SQL: "SELECT 1"}, {Kind: engine.KindParse, SQL: "SELECT"}, {Kind: "nonsense"},
-		{Kind: engine.KindDescribe, SQL: "SELECT 1 AS x"}, {Kind: engine.KindDescribe, SQL: "SELECT 2 AS x"},
+		{Kind: engine.KindParse, SQL: "SELECT 1"},
+		{Kind: engine.KindParse, SQL: "SELECT"},
+		{Kind: "nonsense"},
+		{Kind: engine.KindDescribe, SQL: "SELECT 1 AS x"},
+		{Kind: engine.KindDescribe, SQL: "SELECT 2 AS x"},
 	} {
 		if err := engine.WriteMessage(&stdin, r); err != nil {
 			t.Fatal(err)
