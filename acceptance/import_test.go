@@ -1,10 +1,15 @@
 package acceptance
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // realFile is a file of real events.
@@ -77,4 +82,42 @@ func (p project) load(t *testing.T, f realFile) (done imported) {
 		t.Fatal(err)
 	}
 	return done
+}
+
+// An import that is killed goes on where it was, and what came twice on the way
+// is counted once. Equal lines of the file are events of their own.
+func TestImportKilled(t *testing.T) {
+	r := random(t)
+	p := newProject(t, "empty")
+	lines := sized(100_000, 20_000)
+	var text bytes.Buffer
+	for range lines {
+		fmt.Fprintf(&text, `{"at":%d,"who":"u%d"}`+"\n", 1_700_000_000+r.IntN(1000), r.IntN(50))
+	}
+	dir := t.TempDir()
+	file, mapping := filepath.Join(dir, "events.ndjson"), filepath.Join(dir, "map.yaml")
+	if err := errors.Join(os.WriteFile(file, text.Bytes(), 0o644),
+		os.WriteFile(mapping, []byte("time: at\nuser_id: who\nconstants: {name: Seen}\n"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"import", "-C", p.dir, "--json", "--source", "app", "--format", "ndjson", "--map", mapping, file}
+	killed := 0
+	for range sized(12, 5) {
+		ctx, kill := context.WithTimeout(t.Context(), time.Duration(r.IntN(1200))*time.Millisecond)
+		if p.command(ctx, args...).Run() != nil {
+			killed++
+		}
+		kill()
+	}
+	var done imported
+	if err := json.Unmarshal([]byte(p.must(t, args...)), &done); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("killed %d times; then %+v", killed, done)
+	if killed == 0 {
+		t.Errorf("void: it always ended before it was killed")
+	}
+	if got := p.count(t, "SELECT count(*) FROM raw"); got != lines {
+		t.Errorf("%d rows of %d lines", got, lines)
+	}
 }

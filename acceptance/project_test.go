@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -40,6 +41,21 @@ func (b built) Run() int {
 	return 1
 }
 
+// readSources looks at every file of the module, so that `go test` knows what a
+// result it keeps depends on: the program is not linked into the test.
+func readSources(t *testing.T) {
+	t.Helper()
+	err := filepath.WalkDir("..", func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && d.Name() != ".." && strings.HasPrefix(d.Name(), ".") {
+			return filepath.SkipDir
+		}
+		return err
+	})
+	if err != nil && !os.IsNotExist(err) { // what others write meanwhile comes and goes
+		t.Fatal(err)
+	}
+}
+
 // project is a project folder with the settings that tests override.
 type project struct {
 	dir string
@@ -50,6 +66,7 @@ type project struct {
 // environment has them.
 func newProject(t *testing.T, template string, settings ...string) project {
 	t.Helper()
+	readSources(t)
 	p := project{filepath.Join(t.TempDir(), "project"), append(os.Environ(), settings...)}
 	p.must(t, "init", p.dir, "--template", template)
 	return p

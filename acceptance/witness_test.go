@@ -187,8 +187,14 @@ func (w *witness) send(t *testing.T, r *rand.Rand, n int, pace time.Duration) *c
 	for range n {
 		own := rand.New(rand.NewPCG(r.Uint64(), r.Uint64()))
 		c.running.Go(func() {
+			var sent []delivery
 			for ctx.Err() == nil {
-				c.deliver(own, batch(own))
+				d := batch(own)
+				if len(sent) > 0 && own.IntN(15) == 0 { // as a client that was offline: long loaded, perhaps lives of the node ago
+					d = sent[own.IntN(len(sent))]
+				}
+				c.deliver(own, d)
+				sent = append(sent, d)
 				pause(ctx, time.Duration(own.Int64N(int64(pace))))
 			}
 		})
@@ -205,7 +211,7 @@ func (c *clients) done() {
 }
 
 // deliver sends one request as a good client does. Some answers it takes for
-// lost: the same bytes then come again, although they were acknowledged.
+// lost: the same bytes then come again at once, although they were acknowledged.
 func (c *clients) deliver(r *rand.Rand, d delivery) {
 	if err := c.witness.write(d.note); err != nil {
 		c.t.Errorf("witness: %v", err)

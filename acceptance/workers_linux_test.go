@@ -3,6 +3,7 @@ package acceptance
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -20,21 +22,69 @@ import (
 
 // together is how many events each request of these clients holds. They happen
 // at one moment, on one track, app and site, and are one record of the journal,
-// so every whole version of every dataset holds a multiple of them.
+// so every whole version of every dataset speaks of a multiple of them. And as
+// nothing is ever taken back, no later version speaks of fewer.
 const together = 7
 
-// wholeVersions counts, in one snapshot, what no reader may ever see: requests
-// of which only some events are there.
-const wholeVersions = `SELECT
-	(SELECT count(*) FROM (SELECT properties ->> '$.request' AS r FROM raw GROUP BY r HAVING count(*) <> 7)) AS raw,
-	(SELECT count(*) FROM (SELECT properties ->> '$.request' AS r FROM events GROUP BY r HAVING count(*) <> 7)) AS events,
-	(SELECT count(*) % 7 FROM plays) AS plays,
-	(SELECT count(*) % 7 FROM plays_classified) AS plays_classified,
-	(SELECT count(*) FROM play_counts_hourly WHERE plays % 7 <> 0 OR spam_plays % 7 <> 0) AS play_counts_hourly,
-	(SELECT count(*) FROM play_counts WHERE plays % 7 <> 0 OR spam_plays % 7 <> 0) AS play_counts,
-	(SELECT count(*) FROM listening_sessions WHERE plays % 7 <> 0) AS listening_sessions,
-	(SELECT count(*) FROM royalties WHERE plays % 7 <> 0) AS royalties,
-	(SELECT count(*) FROM top_28d WHERE plays % 7 <> 0) AS top_28d`
+// totals count, each in one snapshot, the events that datasets speak of; torn
+// counts requests of which only some events are there.
+var totals = []string{
+	`SELECT
+	(SELECT count(*) FROM raw) AS raw,
+	(SELECT count(*) FROM events) AS events,
+	(SELECT count(*) FROM (SELECT properties ->> '$.request' AS r FROM events GROUP BY r HAVING count(*) <> 7)) AS torn`,
+	`SELECT
+	(SELECT count(*) FROM plays) AS plays,
+	(SELECT count(*) FROM plays_rejected) AS plays_rejected,
+	(SELECT count(*) FROM plays_classified) AS plays_classified`,
+	`SELECT
+	(SELECT coalesce(sum(plays + spam_plays), 0)::BIGINT FROM play_counts_hourly) AS play_counts_hourly,
+	(SELECT coalesce(sum(plays + spam_plays), 0)::BIGINT FROM play_counts) AS play_counts,
+	(SELECT coalesce(sum(plays), 0)::BIGINT FROM royalties) AS royalties,
+	(SELECT coalesce(sum(plays), 0)::BIGINT FROM top_28d) AS top_28d`,
+}
+
+// A dead node leaves no workers, whatever they were doing.
+func TestWorkersDieWithTheirNode(t *testing.T) {
+	p := newProject(t, "empty", "REEDBED_QUERY_DEADLINE=5m")
+	n := p.up(t).deployed(t)
+	var asked sync.WaitGroup
+	asked.Go(func() {
+		_, err := ask[any](t.Context(), n, "SELECT count(*) FROM range(1000000000000) a WHERE hash(range) = 1")
+		if _, ok := errors.AsType[*refused](err); ok || err == nil {
+			t.Errorf("void: the question was answered: %v", err)
+		}
+	})
+	eventually(t, startLimit, "the question has a worker", func() error {
+		if busy(workers(n)) {
+			return nil
+		}
+		return errors.New("no worker is busy")
+	})
+	n.kill()
+	asked.Wait()
+	eventually(t, 5*time.Second, "workers end", func() error {
+		if left := workers(n); len(left) > 0 {
+			return fmt.Errorf("%v live", left)
+		}
+		return nil
+	})
+}
+
+// busy says whether one of the processes has used a second of processor time.
+func busy(pids []int) bool {
+	for _, pid := range pids {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			continue
+		}
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+		if ticks, err := strconv.Atoi(fields[11]); err == nil && ticks >= 100 { // utime
+			return true
+		}
+	}
+	return false
+}
 
 // Every worker is killed every second while events flow and people ask. Nobody
 // outside may notice, and what was computed meanwhile is what anybody else
@@ -43,7 +93,7 @@ func TestEveryWorkerKilledEverySecond(t *testing.T) {
 	r := random(t)
 	p := newProject(t, "plays", "REEDBED_QUERY_ROWS=10000000", "REEDBED_QUERY_BYTES=1GiB")
 	n := p.up(t).deployed(t)
-	load := &steady{t: t, node: n}
+	load := &steady{t: t, node: n, before: map[string]int64{}}
 	ctx, stop := context.WithCancel(t.Context())
 	for range 3 {
 		own := rand.New(rand.NewPCG(r.Uint64(), r.Uint64()))
@@ -62,12 +112,14 @@ func TestEveryWorkerKilledEverySecond(t *testing.T) {
 	}
 	stop()
 	load.running.Wait()
-	t.Logf("%d workers killed under %d requests and %d questions", killed, load.sent.Load(), load.asked.Load())
-	if killed == 0 || load.sent.Load() == 0 || load.asked.Load() == 0 {
+	t.Logf("%d workers killed under %d requests and %d questions, the slowest of %v", killed, load.sent.Load(), load.asked, load.slowest.Round(time.Millisecond))
+	if killed == 0 || load.sent.Load() == 0 || load.asked == 0 {
 		t.Errorf("void: something of that must not be zero")
 	}
 	n.converged(t)
-	load.snapshot(t.Context())
+	for _, sql := range totals {
+		load.snapshot(t.Context(), sql)
+	}
 	compareStages(t, n)
 	n.stop(t)
 	if left := workers(n); len(left) > 0 {
@@ -77,10 +129,15 @@ func TestEveryWorkerKilledEverySecond(t *testing.T) {
 
 // steady is load of which no request may fail.
 type steady struct {
-	t           *testing.T
-	node        *node
-	sent, asked atomic.Int64
-	running     sync.WaitGroup
+	t       *testing.T
+	node    *node
+	sent    atomic.Int64
+	running sync.WaitGroup
+
+	// Of the one goroutine that asks.
+	asked   int
+	slowest time.Duration
+	before  map[string]int64 // what each dataset spoke of last
 }
 
 // events sends requests until told to stop. About one in twenty is sent twice.
@@ -124,24 +181,31 @@ func sevenPlays(r *rand.Rand) []byte {
 	return b.Bytes()
 }
 
-// questions asks what readers may never see, until told to stop.
+// questions asks for totals until told to stop.
 func (s *steady) questions(ctx context.Context) {
-	for ; ctx.Err() == nil; pause(ctx, 50*time.Millisecond) {
-		s.snapshot(context.WithoutCancel(ctx))
+	for i := 0; ctx.Err() == nil; i++ {
+		s.snapshot(context.WithoutCancel(ctx), totals[i%len(totals)])
+		pause(ctx, 20*time.Millisecond)
 	}
 }
 
-func (s *steady) snapshot(ctx context.Context) {
-	got, err := ask[map[string]int64](ctx, s.node, wholeVersions)
+func (s *steady) snapshot(ctx context.Context, sql string) {
+	asked := time.Now()
+	got, err := ask[map[string]int64](ctx, s.node, sql)
 	if err != nil || len(got) != 1 {
-		s.t.Errorf("a question failed: %v %v", got, err)
+		s.t.Errorf("a question failed after %v: %v %v", time.Since(asked), got, err)
 		return
 	}
-	s.asked.Add(1)
-	for dataset, parts := range got[0] {
-		if parts != 0 {
-			s.t.Errorf("a reader saw %d parts of requests in %s", parts, dataset)
+	s.asked++
+	s.slowest = max(s.slowest, time.Since(asked))
+	for dataset, n := range got[0] {
+		switch {
+		case dataset == "torn" && n > 0:
+			s.t.Errorf("a reader saw only some events of %d requests", n)
+		case dataset != "torn" && (n%together != 0 || n < s.before[dataset]):
+			s.t.Errorf("a reader saw %d events in %s, after %d", n, dataset, s.before[dataset])
 		}
+		s.before[dataset] = n
 	}
 }
 
