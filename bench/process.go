@@ -118,21 +118,31 @@ func serve(open func(dir string) (*http.Server, func() error, error), dir, profi
 	if err != nil {
 		return err
 	}
-	if profile != "" {
-		f, err := os.Create(profile)
-		if err != nil {
-			return err
-		}
-		if err := pprof.StartCPUProfile(f); err != nil {
-			return err
-		}
-		defer f.Close()
-		defer pprof.StopCPUProfile()
+	stop, err := profiled(profile)
+	if err != nil {
+		return err
 	}
+	defer func() { err = errors.Join(err, stop()) }()
 	go func() { _ = s.Serve(listener) }()
 	fmt.Println(listener.Addr())
 	_, err = io.Copy(io.Discard, os.Stdin)
 	return err
+}
+
+// profiled writes where processor time goes into a file until stop is called;
+// without a name it does nothing.
+func profiled(name string) (stop func() error, err error) {
+	if name == "" {
+		return func() error { return nil }, nil
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return f.Close()
+	}, pprof.StartCPUProfile(f)
 }
 
 // waitFor polls until check says yes; it gives up after a while.
