@@ -24,6 +24,7 @@ type cli struct {
 	Status     statusCmd     `cmd:"" help:"Say what is loaded, fresh, stale and failed."`
 	Tail       tailCmd       `cmd:"" help:"Show events as they arrive."`
 	Lint       lintCmd       `cmd:"" help:"Check the files of a project."`
+	Test       testCmd       `cmd:"" help:"Try the stages on the cases of tests/*.yaml."`
 	Journal    journalCmd    `cmd:"" help:"Look into the journal."`
 	Simulate   simulateCmd   `cmd:"" help:"Send simulated listeners to a front door."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
