@@ -60,8 +60,9 @@ func report(term terminal, asJSON bool, err error) int {
 		line := struct {
 			Errors failures `json:"errors"`
 		}{all}
-		text, _ := json.Marshal(line) // strings only: cannot fail
-		fmt.Fprintf(term.err, "%s\n", text)
+		out := json.NewEncoder(term.err)
+		out.SetEscapeHTML(false)
+		_ = out.Encode(line) // if nobody reads stderr there is nobody to tell
 		return all[0].exit
 	}
 	for _, f := range all {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/cwriter"
 	"github.com/vbauerster/mpb/v8/decor"
 )
 
@@ -14,14 +15,16 @@ type progress struct{ bars *mpb.Progress } // nil: nobody watches
 
 func newProgress(g *globals, t terminal) *progress {
 	f, ok := t.err.(*os.File)
-	if !ok || g.Quiet || g.JSON {
+	if !ok || g.Quiet || g.JSON || !cwriter.IsTerminal(int(f.Fd())) {
 		return &progress{}
 	}
-	info, err := f.Stat()
-	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return &progress{}
+	options := []mpb.ContainerOption{mpb.WithOutput(f), mpb.WithWidth(40)}
+	if width, _, err := cwriter.GetSize(int(f.Fd())); err != nil || width == 0 {
+		// A terminal that does not know its size, as under script(1): taken for
+		// a plain writer it gets the usual 80 columns instead of none.
+		options = []mpb.ContainerOption{mpb.WithOutput(struct{ io.Writer }{f}), mpb.WithWidth(80), mpb.WithAutoRefresh()}
 	}
-	return &progress{bars: mpb.New(mpb.WithOutput(f), mpb.WithWidth(40))}
+	return &progress{bars: mpb.New(options...)}
 }
 
 // track shows how much of a file was read.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"flag"
 	"io"
 	"net/http"
@@ -15,6 +16,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/reedbed/reedbed/web"
 )
 
 // Commands of scripts for what runs beside them.
@@ -100,12 +103,22 @@ func stop(ts *testscript.TestScript, neg bool, args []string) {
 		return
 	}
 	ts.Check(cmd.Process.Signal(syscall.SIGTERM))
-	if err := cmd.Wait(); err != nil {
+	ended(ts, false, args)
+}
+
+// ended waits for a program that ends by itself and wants exit code 0:
+// ended NAME
+func ended(ts *testscript.TestScript, neg bool, args []string) {
+	all, _ := ts.Value(backgroundKey{}).(background)
+	if neg || len(args) != 1 || all[args[0]] == nil {
+		ts.Fatalf("usage: ended NAME")
+	}
+	if err := all[args[0]].Wait(); err != nil {
 		ts.Fatalf("%s ended with %v:\n%s", args[0], err, ts.ReadFile(args[0]+".err"))
 	}
 }
 
-// up starts `reedbed up` on a project, waits until it is ready and sets $URL:
+// up starts `reedbed up` on a project, waits until it is ready and sets $URL and $ADDRESS:
 // up NAME DIR ARGS...
 func up(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
@@ -118,6 +131,7 @@ func up(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%s did not say where it listens", args[0])
 	}
 	ts.Setenv("URL", m[1])
+	ts.Setenv("ADDRESS", strings.TrimPrefix(m[1], "http://"))
 }
 
 // waitFor waits until a file matches: waitfor FILE REGEXP
@@ -134,8 +148,8 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-// until runs a command again and again until its output matches:
-// until REGEXP COMMAND...
+// until runs a command again and again until its output matches, and prints
+// that: // until REGEXP COMMAND...
 func until(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: until REGEXP COMMAND...")
@@ -147,6 +161,33 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 		last = string(out)
 		return pattern.MatchString(last)
 	})
+	_, err := io.WriteString(ts.Stdout(), last)
+	ts.Check(err)
+}
+
+// filled wants rows in the output of every stage of a project: filled DIR
+func filled(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: filled DIR")
+	}
+	out, err := program(ts, "reedbed", []string{"status", "-C", args[0], "--json"}).Output()
+	ts.Check(err)
+	var status web.Status
+	ts.Check(json.Unmarshal(out, &status))
+	rows := map[string]int64{}
+	for _, d := range status.Datasets {
+		rows[d.Name] = d.Rows
+	}
+	stages, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "stages", "*.sql"))
+	ts.Check(err)
+	for _, file := range stages {
+		if name := strings.TrimSuffix(filepath.Base(file), ".sql"); rows[name] == 0 {
+			ts.Fatalf("%s has no rows:\n%s", name, out)
+		}
+	}
+	if len(stages) == 0 || !status.Converged {
+		ts.Fatalf("%d stages, converged: %t", len(stages), status.Converged)
+	}
 }
 
 // poll asks until done says yes. last is what to show when it never does.

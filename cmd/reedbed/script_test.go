@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"os"
 	"os/exec"
 	"strconv"
 	"testing"
@@ -21,6 +22,7 @@ func TestScript(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		UpdateScripts:       os.Getenv("REEDBED_UPDATE_SCRIPTS") != "", // write what cmp finds into the scripts
 		Setup:               setUp,
 		Condition: func(name string) (bool, error) {
 			if name != "shared" {
@@ -29,7 +31,7 @@ func TestScript(t *testing.T) {
 			return sharedData() != "", nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "start": start, "stop": stop, "up": up, "waitfor": waitFor, "until": until, "post": post,
+			"exits": exits, "start": start, "stop": stop, "ended": ended, "up": up, "waitfor": waitFor, "until": until, "post": post, "filled": filled,
 		},
 	})
 }

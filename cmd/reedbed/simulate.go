@@ -29,11 +29,31 @@ func (c simulateCmd) Run(ctx context.Context, g *globals, term terminal) error {
 		return err
 	}
 	if g.JSON {
-		return json.NewEncoder(term.out).Encode(report)
+		err = json.NewEncoder(term.out).Encode(simulated(report))
+	} else {
+		_, err = fmt.Fprintf(term.out, "%d events sent in %d requests: %d acknowledged, %d refused, %d given up; %d retries\n",
+			report.Sent, report.Requests, report.Delivered, report.Refused, report.Abandoned, report.Retries)
 	}
-	_, err = fmt.Fprintf(term.out, "%d events sent in %d requests: %d acknowledged, %d refused, %d given up; %d retries\n",
-		report.Sent, report.Requests, report.Delivered, report.Refused, report.Abandoned, report.Retries)
+	if err == nil && report.Refused+report.Abandoned > 0 {
+		return &failure{
+			Code: "not_delivered", What: fmt.Sprintf("%d events were not acknowledged", report.Refused+report.Abandoned), At: c.URL,
+			Fix: "check --url and --key; the front door's answers and its log say more", exit: exitFailed,
+		}
+	}
 	return err
+}
+
+// simulated is a report as --json prints it; all but requests and retries
+// count events.
+type simulated struct {
+	Requests    int `json:"requests"`
+	Retries     int `json:"retries"`
+	Sent        int `json:"sent"`
+	Delivered   int `json:"delivered"`
+	Quarantined int `json:"quarantined"`
+	Malformed   int `json:"malformed"`
+	Refused     int `json:"refused"`
+	Abandoned   int `json:"abandoned"`
 }
 
 func simulationClient() *http.Client {

@@ -72,7 +72,7 @@ func (c sqlCmd) remote(ctx context.Context, client *node.Client, term terminal) 
 		return err
 	}
 	if res.Trailer.Get("Reedbed-Truncated") == "true" {
-		fmt.Fprintln(term.err, "the answer was cut: raise query.rows or query.bytes, or narrow the SELECT")
+		sayCut(term, res.Trailer.Get("Reedbed-Rows"))
 	}
 	return nil
 }

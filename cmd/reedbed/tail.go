@@ -45,6 +45,9 @@ func (c tailCmd) Run(ctx context.Context, g *globals, term terminal) error {
 	if res.StatusCode != http.StatusOK {
 		return apiFailure(res)
 	}
+	if !g.Quiet {
+		fmt.Fprintln(term.err, "following; Ctrl+C stops")
+	}
 	return c.print(ctx, g, term, bufio.NewScanner(res.Body))
 }
 
@@ -71,7 +74,13 @@ func (c tailCmd) print(ctx context.Context, g *globals, term terminal, lines *bu
 	if ctx.Err() != nil {
 		return nil
 	}
-	return lines.Err()
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("follow events: %w", err)
+	}
+	if !g.Quiet {
+		fmt.Fprintln(term.err, "the node stopped")
+	}
+	return nil
 }
 
 func printTailed(term terminal, e web.TailEvent) {
