@@ -12,6 +12,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"github.com/reedbed/reedbed/internal/nearest"
 )
 
 // decoder fills a Config and remembers where each value came from, so that a
@@ -163,7 +165,7 @@ func exampleOf(t reflect.Type) string {
 func (d *decoder) unknown(node ast.Node, key string, t reflect.Type, path string) {
 	known := keysOf(t)
 	fix := "known here: " + strings.Join(known, ", ")
-	if near := suggest(key, known); near != "" {
+	if near := nearest.Word(key, known); near != "" {
 		fix = fmt.Sprintf("did you mean %s?", near)
 	}
 	d.add(Problem{Path: join(path, key), Place: d.place(node), Cause: "there is no such setting", Fix: fix})

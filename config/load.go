@@ -10,6 +10,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/reedbed/reedbed/internal/nearest"
 )
 
 // envPrefix starts the name of every environment variable that sets something:
@@ -73,7 +75,7 @@ func (d *decoder) environment(env []string) {
 			continue
 		}
 		for _, known := range slices.Sorted(maps.Keys(settings)) {
-			if len(known) > len(envPrefix)+4 && editDistance(name, known) <= 2 {
+			if len(known) > len(envPrefix)+4 && nearest.Edits(name, known) <= 2 {
 				d.add(Problem{
 					Place: name, Cause: "there is no such setting",
 					Fix: fmt.Sprintf("did you mean %s?", known),

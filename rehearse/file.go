@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 
+	"github.com/reedbed/reedbed/internal/nearest"
 	"github.com/reedbed/reedbed/internal/strictyaml"
 	"github.com/reedbed/reedbed/stage"
 )
@@ -76,7 +77,7 @@ func decode(shown string, text []byte) (File, *stage.Problem) {
 	p := &stage.Problem{File: shown, What: err.Error(), Fix: "check the indentation and the keys"}
 	if e, ok := errors.AsType[*strictyaml.Error](err); ok {
 		p.What, p.Line = e.What, e.Line
-		if near := stage.Nearest(e.Token, []string{"stage", "cases", "name", "partition", "given", "expect", "rejected"}); near != "" {
+		if near := nearest.Word(e.Token, []string{"stage", "cases", "name", "partition", "given", "expect", "rejected"}); near != "" {
 			p.Fix = fmt.Sprintf("did you mean `%s`?", near)
 		}
 	}

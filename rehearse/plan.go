@@ -9,6 +9,7 @@ import (
 
 	"github.com/reedbed/reedbed/dataset"
 	"github.com/reedbed/reedbed/engine"
+	"github.com/reedbed/reedbed/internal/nearest"
 	"github.com/reedbed/reedbed/internal/strictyaml"
 	"github.com/reedbed/reedbed/stage"
 )
@@ -111,7 +112,7 @@ func (p *planner) findStage(f File) bool {
 
 // suggest names what may have been meant.
 func suggest(word string, known []string) string {
-	if near := stage.Nearest(word, known); near != "" {
+	if near := nearest.Word(word, known); near != "" {
 		return "did you mean `" + near + "`?"
 	}
 	if len(known) == 0 {

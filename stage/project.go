@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/reedbed/reedbed/dataset"
+	"github.com/reedbed/reedbed/internal/nearest"
 )
 
 // Known is a dataset a stage may read that is not a stage itself: a built-in
@@ -158,7 +159,7 @@ func (o *order) suggest(input string) string {
 	for name := range o.known {
 		names = append(names, name)
 	}
-	if near := Nearest(input, names); near != "" {
+	if near := nearest.Word(input, names); near != "" {
 		return "did you mean `" + near + "`?"
 	}
 	slices.Sort(names)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mattn/go-runewidth"
 
+	"github.com/reedbed/reedbed/internal/nearest"
 	"github.com/reedbed/reedbed/node"
 	"github.com/reedbed/reedbed/rehearse"
 	"github.com/reedbed/reedbed/stage"
@@ -63,7 +64,7 @@ func (c testCmd) verdict(g *globals, r node.Rehearsal) error {
 		switch {
 		case !slices.Contains(r.Stages, name):
 			fix := "there are: " + strings.Join(r.Stages, ", ")
-			if near := stage.Nearest(name, r.Stages); near != "" {
+			if near := nearest.Word(name, r.Stages); near != "" {
 				fix = "did you mean " + near + "?"
 			}
 			found = append(found, &failure{Code: "unknown_stage", What: "there is no stage " + name, Fix: fix, exit: exitFailed})
