@@ -235,7 +235,7 @@ func (t *tx) reuse(p *partition, before pair, key []byte) error {
 	case old.rejected != 0:
 		return t.point(&before.refused, old.rejected)
 	case before.rejected.Rows > 0:
-		_, err = t.addVersion(&before.refused, version{origin: "build"})
+		return t.addVersion(&before.refused, version{origin: "build"})
 	}
 	return err
 }
@@ -260,8 +260,7 @@ func (t *tx) addContent(p *partition, before pair, b dataset.Build, content data
 	if sameContent(before.output, v) && (before.output.Version != 0 || b.Absent) {
 		return nil
 	}
-	_, err := t.addVersion(p, v)
-	return err
+	return t.addVersion(p, v)
 }
 
 func sameContent(old dataset.Promoted, v version) bool {
@@ -294,8 +293,7 @@ func (t *tx) addRejected(p *partition, before pair, v version, refused *dataset.
 			return err
 		}
 	}
-	_, err = t.addVersion(&r, v)
-	return err
+	return t.addVersion(&r, v)
 }
 
 // record notes under which trace key and definition the promoted versions

@@ -72,7 +72,7 @@ func Open(ctx context.Context, o Options) (*Catalog, error) {
 func dsn(path, mode string) string {
 	q := url.Values{
 		"mode": {mode}, "_busy_timeout": {"10000"}, "_foreign_keys": {"on"},
-		"_journal_mode": {"WAL"}, "_synchronous": {"FULL"}, "_txlock": {"immediate"},
+		"_journal_mode": {"WAL"}, "_synchronous": {"FULL"}, "_txlock": {"immediate"}, "_stmt_cache_size": {"128"},
 	}
 	if mode == "ro" {
 		q.Del("_journal_mode")
@@ -201,12 +201,13 @@ func (t *tx) each(query string, args []any, fn func(scan func(...any) error) err
 	if err != nil {
 		return err
 	}
+	defer rows.Close()
 	for rows.Next() {
 		if err := fn(rows.Scan); err != nil {
-			return errors.Join(err, rows.Close())
+			return err
 		}
 	}
-	return errors.Join(rows.Err(), rows.Close())
+	return rows.Err()
 }
 
 func micros(t time.Time) int64 {

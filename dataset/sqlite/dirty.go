@@ -120,16 +120,24 @@ func (t *tx) anchored(stage Dataset, i dataset.Interval) ([]dataset.Partition, e
 	return out, err
 }
 
-// onDirtyAgain keeps the earlier of two times. An entry that failed waits at
+// onDirtyAgain gives the entry the generation of its newest cause, a number that
+// never comes again: a task that was read before the entry was last removed
+// cannot answer a later one. It keeps the earlier of two times. An entry that failed waits at
 // least the debounce again, given last, unless the cause is urgent.
-const onDirtyAgain = ` ON CONFLICT (dataset_id, name) DO UPDATE SET generation = generation + 1, cause_id = excluded.cause_id,
+const onDirtyAgain = ` ON CONFLICT (dataset_id, name) DO UPDATE SET generation = excluded.generation, cause_id = excluded.cause_id,
 	not_before = MIN(not_before, CASE WHEN failed_key IS NULL THEN excluded.not_before ELSE MAX(excluded.not_before, ?) END)`
 
-// dirtyExisting marks all recorded partitions of a stage that meet a condition.
+// dirtyExisting marks all recorded partitions of a stage that meet a condition,
+// and those whose first run is yet to be committed: it may have begun before.
 func (t *tx) dirtyExisting(stage Dataset, why cause, where string) error {
-	return t.exec(`INSERT INTO dirty (dataset_id, name, starts, ends, since, not_before, cause_id)
-		SELECT dataset_id, name, starts, ends, ?1,
-		CASE WHEN ?2 OR last_run = 0 OR (?3 AND closed_at IS NULL) THEN ?1 ELSE MAX(?1, last_run + MAX(?4, 10 * last_cpu)) END, ?5
+	err := t.exec(`UPDATE dirty SET generation = ?1, cause_id = ?1 WHERE dataset_id = ?2
+		AND NOT EXISTS (SELECT 1 FROM partitions p WHERE p.dataset_id = dirty.dataset_id AND p.name = dirty.name)`, why.id, stage.ID)
+	if err != nil {
+		return err
+	}
+	return t.exec(`INSERT INTO dirty (dataset_id, name, starts, ends, since, generation, cause_id, not_before)
+		SELECT dataset_id, name, starts, ends, ?1, ?5, ?5,
+		CASE WHEN ?2 OR last_run = 0 OR (?3 AND closed_at IS NULL) THEN ?1 ELSE MAX(?1, last_run + MAX(?4, 10 * last_cpu)) END
 		FROM partitions WHERE dataset_id = ?6 AND `+where+onDirtyAgain,
 		t.now, why.urgent, stage.RowWise, stage.Interval.Microseconds(), why.id, stage.ID, t.afterFailure(stage, why))
 }
@@ -144,8 +152,8 @@ func (t *tx) markDirty(stage Dataset, names []dataset.Partition, why cause) erro
 			}
 			at = notBefore(p, t.now)
 		}
-		err := t.exec(`INSERT INTO dirty (dataset_id, name, starts, ends, since, not_before, cause_id) VALUES (?,?,?,?,?,?,?)`+onDirtyAgain,
-			stage.ID, name, micros(name.Start()), micros(name.End()), t.now, at, why.id, t.afterFailure(stage, why))
+		err := t.exec(`INSERT INTO dirty (dataset_id, name, starts, ends, since, generation, cause_id, not_before) VALUES (?,?,?,?,?,?,?,?)`+onDirtyAgain,
+			stage.ID, name, micros(name.Start()), micros(name.End()), t.now, why.id, why.id, at, t.afterFailure(stage, why))
 		if err != nil {
 			return err
 		}

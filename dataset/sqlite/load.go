@@ -107,7 +107,7 @@ func (t *tx) addLoaded(l dataset.LoadCommit) error {
 		if err != nil {
 			return err
 		}
-		if _, err := t.addVersion(&p, version{origin: "load", grows: true, add: segments}); err != nil {
+		if err := t.addVersion(&p, version{origin: "load", grows: true, add: segments}); err != nil {
 			return err
 		}
 		if err := t.dirtyReaders(p, why); err != nil {

@@ -141,7 +141,7 @@ CREATE TABLE dirty (
   ends       INTEGER NOT NULL,         -- 0 when the dataset is not cut
   since      INTEGER NOT NULL,
   not_before INTEGER NOT NULL,
-  generation INTEGER NOT NULL DEFAULT 1,
+  generation INTEGER NOT NULL,         -- the newest cause: a build answers exactly one
   cause_id   INTEGER,
   attempts   INTEGER NOT NULL DEFAULT 0,
   failed_key BLOB,

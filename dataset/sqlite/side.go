@@ -28,7 +28,7 @@ func (c *Catalog) CommitSide(ctx context.Context, s dataset.Spec, detail string,
 		if old.Version != 0 && sameContent(old, v) {
 			return nil
 		}
-		if _, err := t.addVersion(&p, v); err != nil {
+		if err := t.addVersion(&p, v); err != nil {
 			return err
 		}
 		changed = true

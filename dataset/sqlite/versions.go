@@ -39,13 +39,13 @@ func (t *tx) promoted(p partition) (dataset.Promoted, error) {
 
 // addVersion writes the next version of p and points the main view at it. What
 // nobody can be sent back to of the superseded one goes.
-func (t *tx) addVersion(p *partition, v version) (dataset.Promoted, error) {
+func (t *tx) addVersion(p *partition, v version) error {
 	if err := t.bump(); err != nil {
-		return dataset.Promoted{}, err
+		return err
 	}
 	old, err := t.promoted(*p)
 	if err != nil {
-		return old, err
+		return err
 	}
 	next := dataset.Promoted{Dataset: old.Dataset, Partition: old.Partition, Version: p.lastVersion + 1}
 	if !v.grows {
@@ -56,21 +56,21 @@ func (t *tx) addVersion(p *partition, v version) (dataset.Promoted, error) {
 		err = t.restore(p, old.Version, next.Version)
 	}
 	if err != nil {
-		return next, err
+		return err
 	}
 	for _, s := range v.add {
 		next.Rows, next.Hash = next.Rows+s.Rows, next.Hash.Add(s.Hash)
 		if _, err := t.addSegment(p.id, next.Version, v.origin, s); err != nil {
-			return next, err
+			return err
 		}
 	}
 	if err := t.writeVersion(p, next, v); err != nil {
-		return next, err
+		return err
 	}
 	if err := t.point(p, next.Version); err != nil {
-		return next, err
+		return err
 	}
-	return next, t.forget(*p, old.Version, v.grows)
+	return t.forget(*p, old.Version, v.grows)
 }
 
 // restore makes the content of version base the live content from version next

@@ -18,7 +18,7 @@ var everything = dataset.Interval{Start: time.UnixMicro(0), End: time.Date(9000,
 const runnable = `SELECT d.name, w.name, w.generation, p.closed_at IS NOT NULL, w.attempts, w.failed_key, w.since
 	FROM dirty w JOIN datasets d ON d.id = w.dataset_id
 	LEFT JOIN partitions p ON p.dataset_id = w.dataset_id AND p.name = w.name
-	WHERE w.not_before <= ?2 AND (w.failed_key IS NULL OR w.not_before <= ?1)
+	WHERE +w.not_before <= ?2 AND (w.failed_key IS NULL OR +w.not_before <= ?1)
 	AND (w.since < ?3 OR (NOT EXISTS (SELECT 1 FROM edges e JOIN dirty u ON u.dataset_id = e.producer_id
 		WHERE e.dataset_id = w.dataset_id AND (e.kind <> 'span' OR w.ends = 0)
 		AND u.not_before <= ?2 AND (u.failed_key IS NULL OR u.not_before <= ?1))

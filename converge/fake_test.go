@@ -1,0 +1,287 @@
+package converge
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/reedbed/reedbed/dataset"
+	"github.com/reedbed/reedbed/engine"
+)
+
+// row is what datasets of the tests hold: an event's hour and a value.
+type row struct{ Hour, Value int64 }
+
+func compareRows(a, b row) int {
+	return cmp.Or(cmp.Compare(a.Hour, b.Hour), cmp.Compare(a.Value, b.Value))
+}
+
+// program is what a stage of the tests computes, as a function over multisets
+// of rows. Its text stands where the SELECT would: `SELECT map 3 FROM a, b`.
+type program struct {
+	Op     string // map: row by row; sum: everything together
+	K      int64
+	Inputs []string
+}
+
+func (p program) text() string {
+	return fmt.Sprintf("SELECT %s %d FROM %s", p.Op, p.K, strings.Join(p.Inputs, ", "))
+}
+
+func parseProgram(text string) (program, error) {
+	var lines []string
+	for line := range strings.Lines(text) {
+		line, _, _ = strings.Cut(line, "--")
+		lines = append(lines, strings.TrimSpace(line))
+	}
+	head, from, ok := strings.Cut(strings.TrimSpace(strings.Join(lines, " ")), " FROM ")
+	words := strings.Fields(head)
+	if !ok || len(words) != 3 {
+		return program{}, &engine.SQLError{Message: "syntax error", Line: 1}
+	}
+	k, err := strconv.ParseInt(words[2], 10, 64)
+	if err != nil {
+		return program{}, &engine.SQLError{Message: "syntax error", Line: 1}
+	}
+	p := program{Op: words[1], K: k}
+	for name := range strings.SplitSeq(from, ",") {
+		p.Inputs = append(p.Inputs, strings.TrimSpace(name))
+	}
+	return p, nil
+}
+
+// run computes the program over its inputs. Tables that are not cut by time
+// come in as side. Of nothing in time, if cut says it reads such, comes nothing.
+func (p program) run(timed, side []row, cut bool) []row {
+	if cut && len(timed) == 0 {
+		return nil
+	}
+	var extra int64
+	for _, r := range side {
+		extra += r.Value
+	}
+	var out []row
+	if p.Op == "map" {
+		for _, r := range timed {
+			if r.Value%5 != p.K%5 {
+				out = append(out, row{r.Hour, r.Value*p.K + extra})
+			}
+		}
+		return out
+	}
+	groups := map[int64]int64{}
+	for _, r := range append(slices.Clone(timed), side...) {
+		groups[(r.Value%3+3)%3] += r.Value/7 + p.K
+	}
+	for g, sum := range groups {
+		out = append(out, row{g, sum})
+	}
+	return out
+}
+
+// refuse splits rows by a rejects rule: `mod 3` refuses multiples of three.
+func refuse(rule string, rows []row) (kept, refused []row) {
+	_, text, ok := strings.Cut(rule, "mod ")
+	n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+	if !ok || err != nil {
+		return rows, nil
+	}
+	for _, r := range rows {
+		if r.Value%n == 0 {
+			refused = append(refused, r)
+		} else {
+			kept = append(kept, r)
+		}
+	}
+	return kept, refused
+}
+
+// fakeEngine runs programs on files of JSON lines. timed says which tables are
+// cut by time.
+type fakeEngine struct {
+	dir   string
+	timed func(name string) bool
+
+	mu     sync.Mutex
+	files  int
+	builds map[string]int // how often equal work was asked for, but for side files
+	fail   func() error   // asked before each build of a stage
+}
+
+var errWorker = errors.New("the worker died")
+
+func (f *fakeEngine) Parse(_ context.Context, sql string) (engine.Parsed, error) {
+	if strings.HasPrefix(sql, "SELECT (") {
+		ast, err := json.Marshal(map[string]any{"node": map[string]any{"type": "SELECT_NODE", "select_list": []any{map[string]any{"class": "CONSTANT", "value": sql}}}})
+		return engine.Parsed{AST: string(ast)}, err
+	}
+	p, err := parseProgram(sql)
+	if err != nil {
+		return engine.Parsed{}, err
+	}
+	var from map[string]any
+	for _, name := range p.Inputs {
+		table := map[string]any{"type": "BASE_TABLE", "table_name": name}
+		if from == nil {
+			from = table
+		} else {
+			from = map[string]any{"type": "JOIN", "ref_type": "CROSS", "join_type": "INNER", "left": from, "right": table}
+		}
+	}
+	n := map[string]any{"type": "SELECT_NODE", "from_table": from, "select_list": []any{map[string]any{"class": "CONSTANT", "value": p.text()}}}
+	if p.Op != "map" {
+		n["aggregate_handling"] = "FORCE_AGGREGATES"
+	}
+	ast, err := json.Marshal(map[string]any{"node": n})
+	return engine.Parsed{AST: string(ast)}, err
+}
+
+func (f *fakeEngine) Describe(context.Context, string, []engine.Table) ([]dataset.Column, error) {
+	return []dataset.Column{{Name: "hour", Type: "BIGINT"}, {Name: "value", Type: "BIGINT"}}, nil
+}
+
+func (f *fakeEngine) Build(ctx context.Context, job engine.BuildJob) (engine.BuildResult, error) {
+	if job.Tables[0].Format == "csv" {
+		rows, err := readCSV(job.Tables[0].Files[0])
+		if err != nil {
+			return engine.BuildResult{}, err
+		}
+		out, err := f.write(rows)
+		return engine.BuildResult{Output: out}, err
+	}
+	f.mu.Lock()
+	fail := f.fail
+	f.mu.Unlock()
+	if fail != nil {
+		if err := fail(); err != nil {
+			return engine.BuildResult{}, err
+		}
+	}
+	p, err := parseProgram(job.SQL)
+	if err != nil {
+		return engine.BuildResult{}, err
+	}
+	var timed, side []row
+	cut := false
+	for _, t := range job.Tables {
+		cut = cut || f.timed(t.Name)
+		rows, err := readAll(t.Files)
+		if err != nil {
+			return engine.BuildResult{}, err
+		}
+		if f.timed(t.Name) {
+			timed = append(timed, rows...)
+		} else {
+			side = append(side, rows...)
+		}
+	}
+	f.note(job, timed, side)
+	kept, refused := refuse(job.Rejects, p.run(timed, side, cut))
+	res := engine.BuildResult{Usage: engine.Usage{CPU: time.Microsecond, Wall: time.Microsecond}}
+	if res.Output, err = f.write(kept); err != nil || job.Rejects == "" {
+		return res, errors.Join(err, ctx.Err())
+	}
+	out, err := f.write(refused)
+	res.Rejected = &out
+	return res, errors.Join(err, ctx.Err())
+}
+
+func (f *fakeEngine) note(job engine.BuildJob, timed, side []row) {
+	a, b := contentHash(timed), contentHash(side)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.builds[fmt.Sprint(job.SQL, job.Rejects, job.Start.UTC(), job.End.Sub(job.Start), a, len(timed), b, len(side))]++
+}
+
+// repeats returns work that was asked for more than once since it last forgot.
+func (f *fakeEngine) repeats(forget bool) []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []string
+	for work, n := range f.builds {
+		if n > 1 {
+			out = append(out, work)
+		}
+	}
+	if forget {
+		clear(f.builds)
+	}
+	return out
+}
+
+func (f *fakeEngine) setFail(fn func() error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fail = fn
+}
+
+func (f *fakeEngine) write(rows []row) (engine.Output, error) {
+	f.mu.Lock()
+	f.files++
+	path := fmt.Sprintf("%s/out-%d", f.dir, f.files)
+	f.mu.Unlock()
+	columns, _ := f.Describe(context.Background(), "", nil)
+	return engine.Output{Path: path, Rows: int64(len(rows)), Hash: contentHash(rows), Columns: columns}, writeRows(path, rows)
+}
+
+func writeRows(path string, rows []row) error {
+	rows = slices.SortedFunc(slices.Values(rows), compareRows)
+	text, err := json.Marshal(rows)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, text, 0o600)
+}
+
+func readAll(files []string) ([]row, error) {
+	var out []row
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		var rows []row
+		if err := json.Unmarshal(text, &rows); err != nil {
+			return nil, err
+		}
+		out = append(out, rows...)
+	}
+	return out, nil
+}
+
+func readCSV(path string) ([]row, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close() //nolint:errcheck // only read
+	var out []row
+	for lines := bufio.NewReader(file); ; {
+		line, err := lines.ReadString('\n')
+		if v, bad := strconv.ParseInt(strings.TrimSpace(line), 10, 64); bad == nil {
+			out = append(out, row{0, v})
+		}
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+	}
+}
+
+func contentHash(rows []row) (h dataset.ContentHash) {
+	for _, r := range rows {
+		sum := sha256.Sum256(fmt.Append(nil, r.Hour, " ", r.Value))
+		h = h.Add(dataset.HashFromBytes(sum[:]))
+	}
+	return h
+}

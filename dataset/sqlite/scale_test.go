@@ -1,0 +1,178 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/reedbed/reedbed/dataset"
+)
+
+func TestMigrationIsAllOrNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "catalog.db")
+	c, err := Open(t.Context(), Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := append(migrations(), "CREATE TABLE half (a); INSERT INTO half VALUES (1); INSERT INTO nowhere VALUES (1);")
+	if err := c.migrate(t.Context(), steps); err == nil || !strings.Contains(err.Error(), "migration 2") {
+		t.Errorf("a migration that fails: %v", err)
+	}
+	var version, tables int
+	if err := c.write.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.write.QueryRow("SELECT COUNT(*) FROM sqlite_master WHERE name = 'half'").Scan(&tables); err != nil {
+		t.Fatal(err)
+	}
+	if version != 1 || tables != 0 {
+		t.Errorf("left at version %d with %d of its tables", version, tables)
+	}
+	steps[1] = "CREATE TABLE half (a);"
+	if err := c.migrate(t.Context(), steps); err != nil {
+		t.Errorf("the corrected one: %v", err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), Options{Path: path}); err == nil || !strings.Contains(err.Error(), "schema 2") {
+		t.Errorf("a catalog of a newer release: %v", err)
+	}
+}
+
+// TestReadersAndWriterDoNotMeet has fifty readers, in this process and through
+// another handle, beside a writer.
+func TestReadersAndWriterDoNotMeet(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "catalog.db")
+	open := func(readOnly bool) *Catalog {
+		c, err := Open(t.Context(), Options{Path: path, ReadOnly: readOnly})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return c
+	}
+	c := open(false)
+	other := open(true)
+	if err := c.EnsureDataset(t.Context(), dataset.Spec{Name: dataset.Raw, Kind: dataset.Builtin, Grain: dataset.Hour}, 0); err != nil {
+		t.Fatal(err)
+	}
+	deploy(t, c, stageOver("s", dataset.Raw, "same", dataset.Hour, 1))
+	ctx, stop := context.WithCancel(t.Context())
+	var readers sync.WaitGroup
+	for i := range 50 {
+		readers.Go(func() {
+			from := c
+			if i%2 == 0 {
+				from = other
+			}
+			for ctx.Err() == nil {
+				if _, err := from.Status(t.Context()); err != nil {
+					t.Error(err)
+				}
+				s, err := from.Snapshot(t.Context(), []string{dataset.Raw})
+				if err != nil || s.Tables[0].Rows%7 != 0 {
+					t.Errorf("half a load: %d rows, %v", s.Tables[0].Rows, err)
+				}
+			}
+		})
+	}
+	for i := range 100 {
+		load(
+			t, c, segment(dataset.Raw, "2026-04-01T10", fmt.Sprint("a", i), 3), segment(dataset.Raw, "2026-04-01T11", fmt.Sprint("b", i), 4),
+		)
+	}
+	stop()
+	readers.Wait()
+}
+
+// big makes a catalog with n partitions of a stage, a tenth of them dirty.
+func big(t testing.TB, c *Catalog, n int) {
+	t.Helper()
+	deployed := []dataset.Deployment{stageOver("s", dataset.Raw, "same", dataset.Hour, 1), stageOver("day", "s", "-27d..0d", dataset.Day, 2)}
+	if _, err := c.Deploy(context.Background(), deployed, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range []string{
+		`WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ?1 - 1)
+			INSERT INTO partitions (dataset_id, name, starts, ends, last_version, closed_at)
+			SELECT d.id, strftime('%Y-%m-%dT%H', i * 3600, 'unixepoch'), i * 3600000000, (i + 1) * 3600000000, 1, 1 FROM n, datasets d WHERE d.name IN ('raw', 's')`,
+		`INSERT INTO versions (partition_id, number, rows, bytes, hash, origin, created_at) SELECT id, 1, 10, 10, zeroblob(32), 'build', 1 FROM partitions WHERE ?1`,
+		`INSERT INTO pointers (partition_id, version, generation, promoted_at) SELECT id, 1, 1, 1 FROM partitions WHERE ?1`,
+		`INSERT INTO dirty (dataset_id, name, starts, ends, since, not_before, generation)
+			SELECT p.dataset_id, p.name, p.starts, p.ends, 1, 1, 1 FROM partitions p JOIN datasets d ON d.id = p.dataset_id WHERE d.name = 's' AND p.id % 10 = 0 AND ?1`,
+	} {
+		if _, err := c.write.Exec(q, n); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestLargeCatalog(t *testing.T) {
+	c, _ := openTest(t)
+	big(t, c, 50_000)
+	const most = 3 * time.Second // far above what it takes, far below a scan a partition
+	for _, x := range []struct {
+		name string
+		do   func() error
+	}{
+		{"status", func() error { _, err := c.Status(t.Context()); return err }},
+		{"due", func() error { _, err := c.Due(t.Context(), 32, false); return err }},
+		{"due, all", func() error { _, err := c.Due(t.Context(), 32, true); return err }},
+		{"next due", func() error { _, _, err := c.NextDue(t.Context()); return err }},
+		{"nothing to close", func() error { _, err := c.ClosePartitions(t.Context(), time.Now()); return err }},
+		{"inputs", func() error { _, err := c.Inputs(t.Context(), "day", "1972-01-01"); return err }},
+	} {
+		begun := time.Now()
+		if err := x.do(); err != nil {
+			t.Errorf("%s: %v", x.name, err)
+		}
+		took := time.Since(begun)
+		t.Logf("%s over 100,000 partitions: %v", x.name, took)
+		if took > most {
+			t.Errorf("%s took %v", x.name, took)
+		}
+	}
+}
+
+// TestQueriesOfTheLoopUseIndexes looks at the plans of what the scheduler asks
+// again and again: none may read a table from end to end.
+func TestQueriesOfTheLoopUseIndexes(t *testing.T) {
+	c, _ := openTest(t)
+	for name, q := range map[string]struct {
+		sql  string
+		args []any
+	}{
+		"due, live":    {dueLive, []any{1, 1, 1, 1}},
+		"due, history": {dueHistory, []any{1, 1, 1, 1}},
+		"next due":     {"SELECT MIN(not_before) FROM dirty WHERE not_before > ?", []any{1}},
+		"closable":     {closable, []any{1}},
+	} {
+		rows, err := c.read.Query("EXPLAIN QUERY PLAN "+q.sql, q.args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for rows.Next() {
+			var id, parent, unused int
+			var step string
+			if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasPrefix(step, "SCAN") && !strings.Contains(step, "USING") && !strings.Contains(step, "datasets") && !strings.HasPrefix(step, "SCAN d") {
+				t.Errorf("%s: %s", name, step)
+			}
+			t.Logf("%s: %s", name, step)
+		}
+		if err := rows.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
