@@ -28,12 +28,18 @@ type realFile struct {
 // that were made.
 func TestImportOfRealFiles(t *testing.T) {
 	files := []realFile{
-		{"github", "ndjson", "github.yaml", shared(t, "github-events", "2015-01-01-0.emails-redacted.json.gz"), 7702,
-			"PushEvent", "SELECT min(name) FROM raw WHERE event_id = '2489368070' AND user_id = '9152315' AND occurred_at = TIMESTAMPTZ '2015-01-01 00:00:00Z'"},
-		{"wikipedia", "ndjson", "wikipedia.yaml", shared(t, "wikipedia-edits", "wikiticker-part1.ndjson.gz"), 20249,
-			"#vi.wikipedia", "SELECT min(name) FROM raw WHERE user_id = 'ThitxongkhoiAWB' AND (properties ->> '$.page') = 'Atractus apophis'"},
-		{"website", "combined", "", shared(t, "access-logs", "elastic-apache_logs.log"), 10000,
-			"2015-05-17", "SELECT min(occurred_at)::DATE FROM raw WHERE source = 'website'"},
+		{
+			"github", "ndjson", "github.yaml", shared(t, "github-events", "2015-01-01-0.emails-redacted.json.gz"), 7702,
+			"PushEvent", "SELECT min(name) FROM raw WHERE event_id = '2489368070' AND user_id = '9152315' AND occurred_at = TIMESTAMPTZ '2015-01-01 00:00:00Z'",
+		},
+		{
+			"wikipedia", "ndjson", "wikipedia.yaml", shared(t, "wikipedia-edits", "wikiticker-part1.ndjson.gz"), 20249,
+			"#vi.wikipedia", "SELECT min(name) FROM raw WHERE user_id = 'ThitxongkhoiAWB' AND (properties ->> '$.page') = 'Atractus apophis'",
+		},
+		{
+			"website", "combined", "", shared(t, "access-logs", "elastic-apache_logs.log"), 10000,
+			"2015-05-17", "SELECT min(occurred_at)::DATE FROM raw WHERE source = 'website'",
+		},
 	}
 	p := newProject(t, "empty")
 	config := "name: files\nsources:\n  - {name: github, keys: [a]}\n  - {name: wikipedia, keys: [b]}\n  - {name: website, keys: [c]}\n"

@@ -78,8 +78,8 @@ func (p *poller) done() {
 }
 
 func (p *poller) poll(ctx context.Context) {
-	type snapshot struct{ Rows, Ids int64 }
-	const sql = `SELECT count(*) AS rows, count(DISTINCT id) AS ids FROM
+	type snapshot struct{ Rows, Events int64 }
+	const sql = `SELECT count(*) AS rows, count(DISTINCT id) AS events FROM
 		(SELECT source || ' ' || event_id AS id FROM raw UNION ALL SELECT quarantine_id FROM quarantine)`
 	var before int64
 	for ; ctx.Err() == nil; pause(ctx, 20*time.Millisecond) {
@@ -95,8 +95,8 @@ func (p *poller) poll(ctx context.Context) {
 			continue // it was killed before it answered
 		}
 		p.snapshots.Add(1)
-		if got[0].Rows != got[0].Ids {
-			p.t.Errorf("a snapshot has %d rows of %d events", got[0].Rows, got[0].Ids)
+		if got[0].Rows != got[0].Events {
+			p.t.Errorf("a snapshot has %d rows of %d events", got[0].Rows, got[0].Events)
 		}
 		if got[0].Rows < before {
 			p.t.Errorf("a snapshot has %d rows, an earlier one had %d", got[0].Rows, before)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -116,15 +117,13 @@ func (n *node) kill() {
 	<-n.ended
 }
 
-// stop asks the process to end and returns how long that took.
-func (n *node) stop(t *testing.T) time.Duration {
+// stop asks the process to end as Ctrl+C does, and waits until it has.
+func (n *node) stop(t *testing.T) {
 	t.Helper()
-	asked := time.Now()
 	if err := n.command.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
 	n.wait(t, 20*time.Second)
-	return time.Since(asked)
 }
 
 // wait waits until the process ended by itself, with exit code 0.
@@ -147,9 +146,7 @@ func (n *node) do(ctx context.Context, method, path string, header http.Header, 
 	if err != nil {
 		return 0, nil, err
 	}
-	for name, values := range header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, header)
 	res, err := n.client.Do(r)
 	if err != nil {
 		return 0, nil, err

@@ -32,7 +32,7 @@ func (b built) Run() int {
 		defer os.RemoveAll(dir)
 		reedbed = filepath.Join(dir, "reedbed")
 		var out []byte
-		if out, err = exec.Command("go", "build", "-o", reedbed, "../cmd/reedbed").CombinedOutput(); err == nil { //nolint:noctx // ends by itself
+		if out, err = exec.Command("go", "build", "-o", reedbed, "../cmd/reedbed").CombinedOutput(); err == nil {
 			return b.m.Run()
 		}
 		err = fmt.Errorf("%w\n%s", err, out)
