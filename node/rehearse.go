@@ -32,7 +32,7 @@ func Rehearse(ctx context.Context, o Options, only []string) (r Rehearsal, err e
 	if err != nil {
 		return r, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -86,7 +86,7 @@ func cases(o Options) ([]rehearse.File, []stage.Problem, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	defer root.Close()
+	defer root.Close() //nolint:errcheck // opened for reading
 	folder, err := fs.Sub(root.FS(), "tests")
 	if err != nil {
 		return nil, nil, err
