@@ -37,12 +37,19 @@ func (b backend) Status(ctx context.Context) (web.Status, error) {
 	out.Converged = out.Converged && n.deployed.Load() // until then nobody knows what is stale
 	running := n.converger.Running()
 	for i := range out.Datasets {
-		d := &out.Datasets[i]
-		d.Running = min(running[d.Name], d.Stale)
-		d.Stale -= d.Running
+		markRunning(&out.Datasets[i], running[out.Datasets[i].Name])
 	}
 	out.Watermark, err = n.watermark(ctx)
 	return out, err
+}
+
+// markRunning counts running tasks as such, and no longer as what they wait
+// for: a retry was failed, one that Settle brought forward deferred.
+func markRunning(d *sqlite.DatasetStatus, running int64) {
+	for _, state := range []*int64{&d.Stale, &d.Deferred, &d.Failed} {
+		n := min(running, *state)
+		*state, d.Running, running = *state-n, d.Running+n, running-n
+	}
 }
 
 // status is what the catalog says, beside a journal that ends after journalEnd

@@ -10,19 +10,24 @@ import (
 )
 
 const (
-	gcEvery  = time.Minute
-	gcGrace  = 10 * time.Minute // how long a replaced object may still be read
-	leaseTTL = time.Minute
+	gcEvery    = time.Minute
+	sweepEvery = time.Hour
+	gcGrace    = 10 * time.Minute // how long a replaced object may still be read
+	leaseTTL   = time.Minute
 )
 
 // collectGarbage removes objects nobody can read any more, until ctx ends. The
 // catalog forgets them first, so a crash in between leaves orphans, which the
-// sweep of the next start removes.
+// next sweep removes.
 func (n *Node) collectGarbage(ctx context.Context) error {
-	if err := n.sweepOrphans(ctx); err != nil && ctx.Err() == nil {
-		n.log.Warn("sweeping orphans failed; they stay until the next start", "error", err)
-	}
+	var swept time.Time
 	for tick := time.NewTicker(gcEvery); ; {
+		if time.Since(swept) >= sweepEvery {
+			swept = time.Now()
+			if err := n.sweepOrphans(ctx); err != nil && ctx.Err() == nil {
+				n.log.Warn("sweeping orphans failed; they stay until the next sweep", "error", err)
+			}
+		}
 		select {
 		case <-ctx.Done():
 			tick.Stop()
@@ -45,7 +50,10 @@ func (n *Node) collectOnce(ctx context.Context) error {
 	}
 	var errs []error
 	for _, id := range objects {
-		errs = append(errs, n.store.Remove(id))
+		// Equal content may just have been adopted again and not be committed yet.
+		// Then it stays, and is an orphan at worst.
+		_, err := n.store.Discard(id, time.Now().Add(-gcGrace))
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
@@ -53,6 +61,9 @@ func (n *Node) collectOnce(ctx context.Context) error {
 // sweepOrphans removes objects that no record names: what a crash left between
 // writing a file and committing it. Young ones may belong to a commit under way.
 func (n *Node) sweepOrphans(ctx context.Context) error {
+	if err := n.store.RemoveTemp(time.Now().Add(-gcGrace)); err != nil {
+		return err
+	}
 	for object, err := range n.store.List() {
 		if err != nil {
 			return err
@@ -65,7 +76,7 @@ func (n *Node) sweepOrphans(ctx context.Context) error {
 			return err
 		}
 		if !named {
-			if err := n.store.Remove(object.ID); err != nil {
+			if _, err := n.store.Discard(object.ID, time.Now().Add(-gcGrace)); err != nil {
 				return err
 			}
 		}

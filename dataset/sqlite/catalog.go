@@ -201,7 +201,7 @@ func (t *tx) each(query string, args []any, fn func(scan func(...any) error) err
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
+	defer rows.Close() //nolint:errcheck // rows.Err reports what matters
 	for rows.Next() {
 		if err := fn(rows.Scan); err != nil {
 			return err

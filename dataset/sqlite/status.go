@@ -73,19 +73,21 @@ func (c *Catalog) Status(ctx context.Context) (Status, error) {
 }
 
 func (t *tx) countDatasets(s *Status) error {
-	return t.each(`WITH known AS (
-			SELECT dataset_id, name FROM partitions UNION SELECT dataset_id, name FROM dirty
-		), states AS (
-			SELECT k.dataset_id, (p.id IS NULL OR p.closed_at IS NULL) AND d.grain <> 'none' AS open, COALESCE(v.rows, 0) AS rows,
-			CASE WHEN w.failed_key IS NOT NULL THEN 'failed'
-				WHEN w.name IS NOT NULL AND w.not_before > ?1 THEN 'deferred'
-				WHEN w.name IS NOT NULL THEN 'stale'
-				WHEN x.version IS NULL THEN 'absent' ELSE 'fresh' END AS state
-			FROM known k JOIN datasets d ON d.id = k.dataset_id
-			LEFT JOIN partitions p ON p.dataset_id = k.dataset_id AND p.name = k.name
-			LEFT JOIN dirty w ON w.dataset_id = k.dataset_id AND w.name = k.name
+	return t.each(`WITH entries AS (
+			SELECT p.dataset_id, p.closed_at, v.rows, x.version, w.failed_key, w.not_before FROM partitions p
+			LEFT JOIN dirty w ON w.dataset_id = p.dataset_id AND w.name = p.name
 			LEFT JOIN pointers x ON x.partition_id = p.id AND x.view = 'main'
 			LEFT JOIN versions v ON v.partition_id = p.id AND v.number = x.version
+			UNION ALL
+			SELECT w.dataset_id, NULL, NULL, NULL, w.failed_key, w.not_before FROM dirty w
+			WHERE NOT EXISTS (SELECT 1 FROM partitions p WHERE p.dataset_id = w.dataset_id AND p.name = w.name)
+		), states AS (
+			SELECT e.dataset_id, e.closed_at IS NULL AND d.grain <> 'none' AS open, COALESCE(e.rows, 0) AS rows,
+			CASE WHEN e.failed_key IS NOT NULL THEN 'failed'
+				WHEN e.not_before > ?1 THEN 'deferred'
+				WHEN e.not_before IS NOT NULL THEN 'stale'
+				WHEN e.version IS NULL THEN 'absent' ELSE 'fresh' END AS state
+			FROM entries e JOIN datasets d ON d.id = e.dataset_id
 		)
 		SELECT d.name, COUNT(s.state), COALESCE(SUM(s.open), 0), COALESCE(SUM(s.state = 'fresh'), 0), COALESCE(SUM(s.state = 'stale'), 0),
 			COALESCE(SUM(s.state = 'deferred'), 0), COALESCE(SUM(s.state = 'failed'), 0), COALESCE(SUM(s.state = 'absent'), 0), COALESCE(SUM(s.rows), 0)
