@@ -31,7 +31,7 @@ func TestScript(t *testing.T) {
 			return sharedData() != "", nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "start": start, "stop": stop, "ended": ended, "up": up, "waitfor": waitFor, "until": until, "post": post, "filled": filled,
+			"exits": exits, "start": start, "stop": stop, "ended": ended, "up": up, "waitfor": waitFor, "until": until, "post": post, "filled": filled, "naughty": naughty,
 		},
 	})
 }
