@@ -3,6 +3,7 @@ package collect
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -23,8 +24,8 @@ func clientAddr(r *http.Request, trusted []netip.Prefix) netip.Addr {
 }
 
 func forwarded(headers []string, addr netip.Addr, trusted []netip.Prefix) netip.Addr {
-	for i := len(headers) - 1; i >= 0; i-- {
-		for rest := headers[i]; rest != ""; {
+	for _, rest := range slices.Backward(headers) {
+		for rest != "" {
 			var hop string
 			rest, hop = cutLast(rest)
 			next, ok := parseHop(hop)

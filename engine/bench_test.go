@@ -50,7 +50,7 @@ func BenchmarkQuery(b *testing.B) {
 			for b.Loop() {
 				if warm > 0 {
 					b.StopTimer()
-					time.Sleep(150 * time.Millisecond) // people pause between queries
+					time.Sleep(150 * time.Millisecond) //nolint:forbidigo // people pause between queries
 					b.StartTimer()
 				}
 				if _, err := p.Query(b.Context(), engine.QueryJob{SQL: "SELECT 1", Format: "csv"}, io.Discard); err != nil {

@@ -7,18 +7,18 @@ import (
 )
 
 var (
-	// ErrNotSelect: the text is not exactly one SELECT. It wraps nothing; the
+	// ErrNotSelect says that the text is not exactly one SELECT. It wraps nothing; the
 	// message around it says what was found.
 	ErrNotSelect = errors.New("not one SELECT statement")
-	// ErrLimit: the job hit one of its Limits other than the wall clock. Running
+	// ErrLimit says that the job hit one of its Limits other than the wall clock. Running
 	// it again under the same limits ends the same way.
 	ErrLimit = errors.New("limit reached")
-	// ErrDeadline: the job ran longer than Limits.Wall and was killed.
+	// ErrDeadline says that the job ran longer than Limits.Wall and was killed.
 	ErrDeadline = errors.New("deadline passed")
-	// ErrWorkerDied: the worker process died under the job, more often than the
+	// ErrWorkerDied says that the worker process died under the job, more often than the
 	// pool retries, and not by one of the job's own limits.
 	ErrWorkerDied = errors.New("worker died")
-	// ErrClosed: the pool was closed.
+	// ErrClosed says that the pool was closed.
 	ErrClosed = errors.New("engine pool is closed")
 )
 

@@ -27,7 +27,7 @@ func claim(dir string) (path string, lock *os.File, err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	defer gate.Close() //nolint:errcheck // closing drops the lock, and nothing was written
+	defer gate.Close() // closing drops the lock, and nothing was written
 	if err := flock(gate, syscall.LOCK_EX); err != nil {
 		return "", nil, fmt.Errorf("lock %s: %w", gate.Name(), err)
 	}
@@ -73,7 +73,7 @@ func abandoned(pool string) bool {
 	if err != nil {
 		return false
 	}
-	defer lock.Close() //nolint:errcheck // opened for reading
+	defer lock.Close() // opened for reading
 	return flock(lock, syscall.LOCK_EX|syscall.LOCK_NB) == nil
 }
 
@@ -120,7 +120,7 @@ func copyFile(from, to string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer src.Close() //nolint:errcheck // opened for reading
+	defer src.Close() // opened for reading
 	dst, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o400)
 	if err != nil {
 		return err

@@ -115,7 +115,7 @@ func (p *Pool) answer(ctx context.Context, l lane, kind string, job QueryJob, w 
 	if err != nil {
 		return QueryResult{}, err
 	}
-	defer file.Close() //nolint:errcheck // opened for reading
+	defer file.Close() // opened for reading
 	result := QueryResult{Columns: reply.Columns, Rows: reply.Rows, Truncated: reply.Truncated, Usage: usage}
 	if _, err := io.Copy(w, file); err != nil {
 		return result, fmt.Errorf("write the result: %w", err)

@@ -76,7 +76,7 @@ type Pool struct {
 	dir     string
 	lock    *os.File
 
-	ctx    context.Context // ends when Close begins
+	ctx    context.Context //nolint:containedctx // the life of the pool: ends when Close begins
 	cancel context.CancelFunc
 	spawns chan func()
 	still  chan struct{} // closed when nothing will be spawned any more

@@ -65,13 +65,13 @@ func (p *Pool) startIn(dir string, flags []string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer childIn.Close() //nolint:errcheck // the child has its own
+	defer childIn.Close() // the child has its own
 	stdout, childOut, err := os.Pipe()
 	if err != nil {
-		stdin.Close() //nolint:errcheck // nothing was written
+		stdin.Close() // nothing was written
 		return nil, err
 	}
-	defer childOut.Close() //nolint:errcheck // the child has its own
+	defer childOut.Close() // the child has its own
 	w := &process{
 		dir: dir, stdin: stdin, stdout: stdout, reader: bufio.NewReader(stdout),
 		stderr: new(talk), done: make(chan struct{}),
@@ -79,8 +79,8 @@ func (p *Pool) startIn(dir string, flags []string) (*process, error) {
 	w.cmd = p.command(w, flags)
 	w.cmd.Stdin, w.cmd.Stdout = childIn, childOut
 	if err := p.spawn(w.cmd); err != nil {
-		stdin.Close()  //nolint:errcheck // nothing was written
-		stdout.Close() //nolint:errcheck // nothing was read
+		stdin.Close()  // nothing was written
+		stdout.Close() // nothing was read
 		return nil, err
 	}
 	p.remember(w)
@@ -105,8 +105,8 @@ func (p *Pool) command(w *process, flags []string) *exec.Cmd {
 // reap waits for the end of a process and removes what was its own.
 func (p *Pool) reap(w *process) {
 	_ = w.cmd.Wait() // ProcessState says more than this error
-	w.stdin.Close()  //nolint:errcheck // its reader is dead
-	w.stdout.Close() //nolint:errcheck // what was not read is lost with the process
+	w.stdin.Close()  // its reader is dead
+	w.stdout.Close() // what was not read is lost with the process
 	p.forget(w)
 	if err := os.RemoveAll(w.dir); err != nil {
 		p.log.Warn("cannot remove the folder of a dead worker", "dir", w.dir, "err", err)

@@ -1,6 +1,7 @@
 package journal_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -135,7 +136,7 @@ func (w *world) flipped(hit journal.Finding) int {
 // TestBitFlipInLastBatch damages one record of a batch that nothing confirms:
 // the others are kept, numbered on without a hole, and the bytes are kept.
 func TestBitFlipInLastBatch(t *testing.T) {
-	for seed := range seeds(t, 200) {
+	for seed := range seeds(200) {
 		w := filled(t, seed, false)
 		last := batch(inspect(t, w.disk))
 		hit := w.rng.IntN(len(last))
@@ -251,7 +252,7 @@ func TestMissingSegment(t *testing.T) {
 		from, to := segments[i].At.Record, segments[i+1].At.Record
 		missing := uint64(0)
 		for _, err := range j.Read(t.Context(), journal.Position{}) {
-			if corrupt, ok := err.(*journal.CorruptionError); ok {
+			if corrupt, ok := errors.AsType[*journal.CorruptionError](err); ok {
 				if corrupt.From.Record != from || corrupt.To.Record != to {
 					t.Errorf("segment %d: %v", i, corrupt)
 				}
@@ -295,7 +296,7 @@ func TestDamagedHeader(t *testing.T) {
 // TestOldRecordsOfAReusedSegment fills segments again and again: what was in
 // them before is never taken for a record, a torn write, or corruption.
 func TestOldRecordsOfAReusedSegment(t *testing.T) {
-	for seed := range seeds(t, 200) {
+	for seed := range seeds(200) {
 		w := newWorld(t, seed)
 		j, err := journal.Open(w.disk, w.opt)
 		if err != nil {

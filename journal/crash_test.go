@@ -173,7 +173,7 @@ func (w *world) live(j *journal.Journal, steps int) {
 	}
 }
 
-func seeds(t *testing.T, n uint64) uint64 {
+func seeds(n uint64) uint64 {
 	if testing.Short() {
 		return n / 20
 	}
@@ -212,7 +212,7 @@ func (w *world) reopen() {
 // TestPowerLoss cuts the power at a random operation, again and again, also
 // while the journal recovers from the last time.
 func TestPowerLoss(t *testing.T) {
-	for seed := range seeds(t, 1500) {
+	for seed := range seeds(1500) {
 		w := newWorld(t, seed)
 		for range 1 + w.rng.IntN(6) {
 			w.fault(faultdisk.PowerOff(1 + w.rng.IntN([]int{25, 120}[w.rng.IntN(2)])))
@@ -236,7 +236,7 @@ var errBroken = errors.New("broken on purpose")
 // the disk and not only in the cache.
 func TestSyncFails(t *testing.T) {
 	stopped := 0
-	for seed := range seeds(t, 1500) {
+	for seed := range seeds(1500) {
 		w := newWorld(t, seed)
 		left := 1 + w.rng.IntN(40)
 		out := faultdisk.Outcome(w.rng.IntN(3))
@@ -310,7 +310,7 @@ func TestEveryOperationFails(t *testing.T) {
 // TestFailingWritesDoNotStop lets writes fail now and then: such a batch is
 // refused, and the journal goes on.
 func TestFailingWritesDoNotStop(t *testing.T) {
-	for seed := range seeds(t, 500) {
+	for seed := range seeds(500) {
 		synctest.Test(t, func(t *testing.T) { failingWrites(newWorld(t, seed), seed) })
 	}
 }

@@ -233,7 +233,7 @@ func copyRange(to, from disk.File, off, until int64) error {
 	buf := make([]byte, min(until-off, 1<<20))
 	for at := off; at < until; at += int64(len(buf)) {
 		chunk := buf[:min(int64(len(buf)), until-at)]
-		if _, err := from.ReadAt(chunk, at); err != nil && err != io.EOF {
+		if _, err := from.ReadAt(chunk, at); err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
 		if _, err := to.WriteAt(chunk, at-off); err != nil {

@@ -42,7 +42,7 @@ type seal struct {
 func newHeader(generation uint64, base Position) header {
 	for {
 		var b [8]byte
-		rand.Read(b[:]) //nolint:errcheck // never fails: the program ends instead
+		rand.Read(b[:]) // never fails: the program ends instead
 		h := header{generation: generation, base: base, salt: le.Uint64(b[:])}
 		if s := h.seal(); s.record != 0 && s.marked != 0 && s.record != s.marked {
 			return h

@@ -306,7 +306,7 @@ func (c plainCompactor) Compact(_ context.Context, files, _ []string) (path stri
 		return "", 0, 0, err
 	}
 	defer out.Close()
-	var w *parquet.Writer
+	var w *parquet.GenericWriter[any]
 	for _, name := range files {
 		n, err := func() (int64, error) {
 			in, err := os.Open(name)
@@ -316,10 +316,10 @@ func (c plainCompactor) Compact(_ context.Context, files, _ []string) (path stri
 			defer in.Close()
 			r := parquet.NewReader(in)
 			if w == nil {
-				w = parquet.NewWriter(out, r.Schema(), parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}))
+				w = parquet.NewGenericWriter[any](out, r.Schema(), parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}))
 			}
 			n, err := parquet.CopyRows(w, r)
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				err = nil
 			}
 			return n, err

@@ -73,7 +73,7 @@ type Store interface {
 // Compactor rewrites Parquet files of one partition into one, sorted by the
 // columns given; rows come out as they went in. The caller owns the file.
 type Compactor interface {
-	Compact(ctx context.Context, files []string, orderBy []string) (path string, rows, bytes int64, err error)
+	Compact(ctx context.Context, files, orderBy []string) (path string, rows, bytes int64, err error)
 }
 
 // Options are what a Loader needs. Journal, Catalog and Store are required.

@@ -273,7 +273,7 @@ func readSegment(t failer, path, name string) func(func(string, dataset.ContentH
 		for _, row := range buf[:n] {
 			rows = append(rows, row.Clone())
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

@@ -154,7 +154,7 @@ func (s *Store) seal(file, ext string) (Object, error) {
 	if err != nil {
 		return Object{}, err
 	}
-	defer f.Close() //nolint:errcheck // synced
+	defer f.Close() // synced
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
 		return Object{}, errors.Join(err, errors.New("not a regular file"))
 	}
@@ -238,7 +238,7 @@ func (s *Store) Verify(id string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
+	defer f.Close() // nothing was written
 	sum, bytes, err := hash(f)
 	if err != nil {
 		return fmt.Errorf("store: object %s cannot be read: %w", id, err)

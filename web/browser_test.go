@@ -55,7 +55,7 @@ func emptied(profile string) {
 		if os.RemoveAll(profile) == nil {
 			return
 		}
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond) //nolint:forbidigo // another process tells nobody when it is gone
 	}
 }
 

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	"github.com/reedbed/reedbed/event"
@@ -98,7 +99,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			e, err := d.Decode(raw)
 			if err != nil {
-				if _, ok := err.(event.Refusal); !ok {
+				if _, ok := errors.AsType[event.Refusal](err); !ok {
 					t.Fatalf("%q: %T is no refusal", raw, err)
 				}
 				continue

@@ -25,11 +25,10 @@ type Config struct {
 	Spill   int64 // bytes of temporary files in Out/tmp
 }
 
-// DB is one in-memory database with one connection. It serves one call at a
-// time; the caller sees to that.
+// DB is one in-memory database with one connection, which ends with its process.
+// It serves one call at a time; the caller sees to that.
 type DB struct {
 	cfg     Config
-	pool    *sql.DB
 	conn    *sql.Conn
 	created []string // what the running job has to drop, newest last
 }
@@ -44,8 +43,8 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open DuckDB: %w", err)
 	}
-	d := &DB{cfg: cfg, pool: sql.OpenDB(connector)}
-	if d.conn, err = d.pool.Conn(ctx); err != nil {
+	d := &DB{cfg: cfg}
+	if d.conn, err = sql.OpenDB(connector).Conn(ctx); err != nil {
 		return nil, fmt.Errorf("connect to DuckDB: %w", err)
 	}
 	for _, s := range settings(cfg) {
@@ -57,14 +56,6 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		return nil, err
 	}
 	return d, nil
-}
-
-// Close frees the database.
-func (d *DB) Close() error {
-	if err := d.conn.Close(); err != nil {
-		return err
-	}
-	return d.pool.Close()
 }
 
 func settings(cfg Config) []string {

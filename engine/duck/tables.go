@@ -98,9 +98,7 @@ func (d *DB) explain(ctx context.Context, query string, failed error) error {
 	if err != nil {
 		return translate(err, query)
 	}
-	if err := stmt.Close(); err != nil {
-		return err
-	}
+	defer stmt.Close() //nolint:errcheck // it ran nothing
 	return translate(failed, "")
 }
 

@@ -64,7 +64,7 @@ func contents(t *testing.T, f disk.File) string {
 		t.Fatal(err)
 	}
 	b := make([]byte, size)
-	if n, err := f.ReadAt(b, 0); err != nil && err != io.EOF || n != len(b) {
+	if n, err := f.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) || n != len(b) {
 		t.Fatalf("read %d of %d bytes: %v", n, len(b), err)
 	}
 	return string(b)
@@ -96,10 +96,10 @@ func readWritten(t *testing.T, fsys disk.FS) {
 		t.Fatalf("%q", got)
 	}
 	b := make([]byte, 9)
-	if n, err := f.ReadAt(b, 2); n != 2 || err != io.EOF {
+	if n, err := f.ReadAt(b, 2); n != 2 || err != io.EOF { //nolint:errorlint // an io.ReaderAt returns this very error
 		t.Fatalf("short read: %d, %v", n, err)
 	}
-	if n, err := f.ReadAt(b, 20); n != 0 || err != io.EOF {
+	if n, err := f.ReadAt(b, 20); n != 0 || err != io.EOF { //nolint:errorlint // the same
 		t.Fatalf("read behind the end: %d, %v", n, err)
 	}
 }

@@ -48,12 +48,12 @@ func skipString(data []byte, i int) int {
 		if j >= len(data) {
 			return bad
 		}
-		switch c := data[j]; {
-		case c == '"':
+		switch data[j] {
+		case '"':
 			return j + 1
-		case c == '\\':
+		case '\\':
 			j += 2
-		case c == '\n':
+		case '\n':
 			return bad
 		default:
 			j++

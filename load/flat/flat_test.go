@@ -2,6 +2,7 @@ package flat
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"testing"
@@ -134,7 +135,7 @@ func check(t *rapid.T, f *parquet.File, columns []Column, want [][]value) {
 				}
 				at++
 			}
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {

@@ -208,7 +208,7 @@ func TestAddRefusesDisorder(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add(encode(f, nil))
 	f.Add(encode(f, randomKeys(5, 2)))
-	f.Fuzz(func(t *testing.T, data []byte) {
+	f.Fuzz(func(_ *testing.T, data []byte) {
 		s, err := parse(data)
 		if err != nil {
 			return
