@@ -2,6 +2,7 @@ package stage
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/reedbed/reedbed/internal/nearest"
 	"github.com/reedbed/reedbed/internal/strictyaml"
@@ -15,7 +16,7 @@ func decodeHeader(s *Stage) *Problem {
 	}
 	p := &Problem{File: s.File, Line: 1, What: "stage header: " + err.Error(), Fix: "check the indentation and the keys"}
 	if e, ok := errors.AsType[*strictyaml.Error](err); ok {
-		p.What, p.Line = "stage header: "+e.What, max(1, e.Line)
+		p.What, p.Line = "stage header: "+e.What, min(max(1, e.Line), 1+strings.Count(s.HeaderText, "\n"))
 		if near := nearest.Word(e.Token, headerKeys()); near != "" {
 			p.Fix = "did you mean `" + near + "`?"
 		}
