@@ -77,7 +77,7 @@ func TestResume(t *testing.T) {
 		t.Run(format, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				// Repeated, so that there are batches to be cut between.
-				text := strings.Repeat(files(format).Draw(t, "file")+"\n", rapid.SampledFrom([]int{1, 700}).Draw(t, "times"))
+				text := strings.Repeat(files(format).Draw(t, "file")+"\n", rapid.SampledFrom([]int{1, 150}).Draw(t, "times"))
 				o := importer.Options{Format: format}
 				whole, _, err := cutShort(text, o, 0)
 				if err != nil {

@@ -76,7 +76,7 @@ func (c importCmd) Run(ctx context.Context, g *globals, t terminal) error {
 		run.settle = settleShortly
 		err = run.into(ctx, client)
 	case errors.Is(err, node.ErrNotRunning):
-		run.settle = importTarget.Settle
+		run.settle = func(ctx context.Context, target importTarget) error { return target.Settle(ctx) }
 		err = node.While(ctx, node.Options{Project: project, Log: g.logger(t)}, func(ctx context.Context, n *node.Node) error {
 			return run.into(ctx, n)
 		})
@@ -163,7 +163,7 @@ type importRun struct {
 	limits  protocol.Limits
 	mapping *importer.Mapping
 	bar     *progress
-	settle  func(importTarget, context.Context) error
+	settle  func(context.Context, importTarget) error
 	done    imported
 }
 
@@ -192,12 +192,12 @@ func (r *importRun) into(ctx context.Context, target importTarget) error {
 	r.done.Quarantined = after.Totals.Quarantined - before.Totals.Quarantined
 	r.done.DuplicatesRemoved = after.Totals.DuplicatesRemoved - before.Totals.DuplicatesRemoved
 	r.done.Others = r.done.Loaded + r.done.Quarantined + r.done.DuplicatesRemoved - r.done.Delivered
-	return r.settle(target, ctx)
+	return r.settle(ctx, target)
 }
 
 // settleShortly gives a running node time to compute what follows from the
 // import. It may have work without end, so it is not waited for.
-func settleShortly(target importTarget, ctx context.Context) error {
+func settleShortly(ctx context.Context, target importTarget) error {
 	short, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if err := target.Settle(short); err != nil && short.Err() == nil {

@@ -33,11 +33,12 @@ func (c journalDumpCmd) Run(g *globals, term terminal) error {
 	if err != nil {
 		return err
 	}
-	defer folder.Close()
 	if g.JSON {
-		return c.lines(folder, term)
+		err = c.lines(folder, term)
+	} else {
+		err = journal.Dump(folder, term.out, c.Records)
 	}
-	return journal.Dump(folder, term.out, c.Records)
+	return errors.Join(err, folder.Close())
 }
 
 // found is a finding as a line of JSON. What a kind does not have is left out.

@@ -46,12 +46,11 @@ func (c sqlCmd) Run(ctx context.Context, g *globals, term terminal) error {
 	if err != nil {
 		return sqlFailure(err)
 	}
-	defer r.Close()
 	res, err := r.Query(ctx, o, c.SQL, c.Format, term.out)
 	if err == nil && res.Truncated {
 		sayCut(term, strconv.FormatInt(res.Rows, 10))
 	}
-	return sqlFailure(err)
+	return errors.Join(sqlFailure(err), r.Close())
 }
 
 // remote asks the running node.

@@ -71,7 +71,7 @@ func (c tailCmd) print(ctx context.Context, g *globals, term terminal, lines *bu
 			return nil
 		}
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil { // Ctrl+C is how this ends
 		return nil
 	}
 	if err := lines.Err(); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/reedbed/reedbed/node"
@@ -21,7 +22,10 @@ func (c upCmd) Run(ctx context.Context, g *globals, term terminal) error {
 	if err != nil {
 		return err
 	}
-	defer n.Close()
+	return errors.Join(runNode(ctx, n, term), n.Close())
+}
+
+func runNode(ctx context.Context, n *node.Node, term terminal) error {
 	url, err := n.Listen(ctx)
 	if err != nil {
 		return err
