@@ -21,7 +21,7 @@ func TestFullDisk(t *testing.T) {
 		"REEDBED_LIMITS_EXPANDED=1MiB", "REEDBED_LIMITS_EVENT=256KiB", "REEDBED_JOURNAL_SEGMENT=8MiB", "REEDBED_JOURNAL_RESERVE=16MiB")
 	n := p.up(t).deployed(t)
 	w := newWitness(t)
-	clients := w.send(t, r, 8, 20*time.Millisecond)
+	clients := w.send(t, r, 8, 80*time.Millisecond)
 	clients.node.Store(n)
 	for range sized(2, 1) {
 		ballast := fill(t, disk)
