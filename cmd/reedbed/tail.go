@@ -71,13 +71,11 @@ func (c tailCmd) print(ctx context.Context, g *globals, term terminal, lines *bu
 			return nil
 		}
 	}
-	if ctx.Err() != nil { // Ctrl+C is how this ends
-		return nil
-	}
-	if err := lines.Err(); err != nil {
+	stopped := ctx.Err() == nil // by the node; Ctrl+C is how this ends otherwise
+	if err := lines.Err(); stopped && err != nil {
 		return fmt.Errorf("follow events: %w", err)
 	}
-	if !g.Quiet {
+	if stopped && !g.Quiet {
 		fmt.Fprintln(term.err, "the node stopped")
 	}
 	return nil
