@@ -18,10 +18,10 @@ func TestFullDisk(t *testing.T) {
 	r := random(t)
 	disk := mountSmall(t, "160m")
 	p := newProject(t, "empty", "REEDBED_DATA="+filepath.Join(disk, "data"), "REEDBED_QUERY_ROWS=10000000", "REEDBED_QUERY_BYTES=1GiB",
-		"REEDBED_LIMITS_EXPANDED=1MiB", "REEDBED_LIMITS_EVENT=256KiB", "REEDBED_JOURNAL_SEGMENT=8MiB", "REEDBED_JOURNAL_RESERVE=16MiB")
+		"REEDBED_LIMITS_EXPANDED=1MiB", "REEDBED_LIMITS_EVENT=256KiB", "REEDBED_JOURNAL_SEGMENT=4MiB", "REEDBED_JOURNAL_RESERVE=16MiB")
 	n := p.up(t).deployed(t)
 	w := newWitness(t)
-	clients := w.send(t, r, 8, 80*time.Millisecond)
+	clients := w.send(t, r, 8, 30*time.Millisecond)
 	clients.node.Store(n)
 	for range sized(2, 1) {
 		ballast := fill(t, disk)
