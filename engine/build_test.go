@@ -163,10 +163,10 @@ func TestPartitionBounds(t *testing.T) {
 		return answer(t, p, engine.QueryJob{SQL: "SELECT s, e FROM t", Format: "csv", Tables: []engine.Table{{Name: "t", Files: []string{file}}}})
 	}
 	start := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
-	if diff := cmp.Diff("s,e\r\n2026-01-02T03:00:00Z,2026-01-02T04:00:00Z\r\n", bounds(engine.BuildJob{SQL: sql, Start: start, End: start.Add(time.Hour)})); diff != "" {
+	if diff := cmp.Diff("s,e\n2026-01-02T03:00:00Z,2026-01-02T04:00:00Z\n", bounds(engine.BuildJob{SQL: sql, Start: start, End: start.Add(time.Hour)})); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff("s,e\r\n,\r\n", bounds(engine.BuildJob{SQL: sql})); diff != "" {
+	if diff := cmp.Diff("s,e\n,\n", bounds(engine.BuildJob{SQL: sql})); diff != "" {
 		t.Error("the bounds of another job:", diff)
 	}
 }
@@ -218,14 +218,14 @@ func TestBuildOverAbsentAndUnevenTables(t *testing.T) {
 		want  string
 	}{
 		"absent":     {engine.Table{Columns: columns}, ""},
-		"uneven":     {engine.Table{Files: []string{a, b}}, "1,\r\n2,new\r\n"},
-		"old schema": {engine.Table{Files: []string{a}, Columns: columns}, "1,\r\n"},
+		"uneven":     {engine.Table{Files: []string{a, b}}, "1,\n2,new\n"},
+		"old schema": {engine.Table{Files: []string{a}, Columns: columns}, "1,\n"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			tt.table.Name = "odd name.x"
 			got := answer(t, p, engine.QueryJob{SQL: `SELECT id, later FROM "odd name.x" ORDER BY id`, Tables: []engine.Table{tt.table}, Format: "csv"})
-			if diff := cmp.Diff("id,later\r\n"+tt.want, got); diff != "" {
+			if diff := cmp.Diff("id,later\n"+tt.want, got); diff != "" {
 				t.Error(diff)
 			}
 		})

@@ -136,7 +136,7 @@ func TestKilledEverySecond(t *testing.T) {
 	request(func() error {
 		var out strings.Builder
 		_, err := p.Query(t.Context(), engine.QueryJob{SQL: "SELECT count(*) AS n FROM range(1000)", Format: "csv"}, &out)
-		if err == nil && out.String() != "n\r\n1000\r\n" {
+		if err == nil && out.String() != "n\n1000\n" {
 			err = fmt.Errorf("a part of the rows: %q", out.String())
 		}
 		return err

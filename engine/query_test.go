@@ -26,11 +26,11 @@ func TestFormats(t *testing.T) {
 		(3, 0, 0, '', true, NULL, [NULL], '[]'::JSON)
 	) t(i, big, dec, txt, ok, "at", l, j)`
 	want := map[string]string{
-		"csv": "i,big,dec,txt,ok,at,l,j\r\n" +
-			"1,9007199254740993,1.50,plain,true,2026-01-02T02:04:05.25Z,\"[1,2]\",\"{\"\"a\"\": 1}\"\r\n" +
-			",,,,,,,\r\n" +
-			"-2,-1,-0.50,\"'=1+1, \"\"x\"\"\n\x1b[31m\",false,1970-01-01T00:00:00Z,[],null\r\n" +
-			"3,0,0.00,\"\",true,,[null],[]\r\n",
+		"csv": "i,big,dec,txt,ok,at,l,j\n" +
+			"1,9007199254740993,1.50,plain,true,2026-01-02T02:04:05.25Z,\"[1,2]\",\"{\"\"a\"\": 1}\"\n" +
+			",,,,,,,\n" +
+			"-2,-1,-0.50,\"'=1+1, \"\"x\"\"\n\x1b[31m\",false,1970-01-01T00:00:00Z,[],null\n" +
+			"3,0,0.00,\"\",true,,[null],[]\n",
 		"json": `[{"i":1,"big":9007199254740993,"dec":1.50,"txt":"plain","ok":true,"at":"2026-01-02T02:04:05.25Z","l":[1,2],"j":{"a":1}},
  {"i":null,"big":null,"dec":null,"txt":null,"ok":null,"at":null,"l":null,"j":null},
  {"i":-2,"big":-1,"dec":-0.50,"txt":"=1+1, \"x\"\n\u001b[31m","ok":false,"at":"1970-01-01T00:00:00Z","l":[],"j":null},
@@ -74,7 +74,7 @@ func TestJSONIsValid(t *testing.T) {
 			}
 		}
 	}
-	for format, want := range map[string]string{"json": "[]\n", "ndjson": "", "csv": "x\r\n", "table": "x\n-\n"} {
+	for format, want := range map[string]string{"json": "[]\n", "ndjson": "", "csv": "x\n", "table": "x\n-\n"} {
 		if got := answer(t, p, engine.QueryJob{SQL: "SELECT 1 AS x WHERE false", Format: format}); got != want {
 			t.Errorf("no rows as %s: %q", format, got)
 		}
@@ -89,7 +89,7 @@ func TestQueryParquet(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := answer(t, p, engine.QueryJob{SQL: "SELECT count(*) AS n, typeof(any_value(n)) AS t FROM f", Tables: []engine.Table{{Name: "f", Files: []string{file}}}, Format: "csv"})
-	if diff := cmp.Diff("n,t\r\n7,BIGINT\r\n", n); diff != "" {
+	if diff := cmp.Diff("n,t\n7,BIGINT\n", n); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -240,7 +240,7 @@ func TestFunctions(t *testing.T) {
 			"SELECT ua_browser(u) IS NOT DISTINCT FROM nullif('%s', '') AND ua_os(u) IS NOT DISTINCT FROM nullif('%s', '') "+
 				"AND ua_device(u) IS NOT DISTINCT FROM nullif('%s', '') AND ua_is_bot(u) = %v AS ok FROM (SELECT '%s' AS u FROM range(3000))GROUP BY ALL",
 			a.Browser, a.OS, a.Device, a.Bot, ua)})
-		if got != "ok\r\ntrue\r\n" {
+		if got != "ok\ntrue\n" {
 			t.Errorf("%q: %s", ua, got)
 		}
 	}
@@ -248,7 +248,7 @@ func TestFunctions(t *testing.T) {
 		SELECT geo_country(NULL) IS NULL AND ua_is_bot(NULL) IS NULL AND url_param('/x?a=1', NULL) IS NULL AND geo_country('no ip') IS NULL AS nulls,
 			url_host('https://Example.com:8080/a?b=1') AS host, url_path('https://example.com/a?b=1') AS path,
 			url_param('https://example.com/a?b=1', 'b') AS param, geo_country('8.8.8.8') AS country`})
-	want := "nulls,host,path,param,country\r\ntrue,example.com,/a,1," + enrich.Country("8.8.8.8") + "\r\n"
+	want := "nulls,host,path,param,country\ntrue,example.com,/a,1," + enrich.Country("8.8.8.8") + "\n"
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -258,7 +258,7 @@ func TestFunctions(t *testing.T) {
 		Tables: []engine.Table{{Name: "t", Files: []string{file}}}, Format: "csv",
 		SQL: "SELECT count(*) AS n FROM t WHERE i % 3 = 1 AND url_host(u) IS DISTINCT FROM CASE WHEN i % 5 > 0 THEN 'h' || i % 97 || '.test' END",
 	})
-	if n != "n\r\n0\r\n" {
+	if n != "n\n0\n" {
 		t.Errorf("rows that got another row's answer: %s", n)
 	}
 	for name := range engine.Functions() {
@@ -280,7 +280,7 @@ func TestTwoTablesAndOddNames(t *testing.T) {
 		SQL: `SELECT x."select" + y."a ""b" AS s, 1 AS s FROM "it's" x, other y`, Format: "csv",
 		Tables: []engine.Table{{Name: "it's", Files: []string{file.Path}}, {Name: "other", Files: []string{file.Path, file.Path}}},
 	})
-	if diff := cmp.Diff("s,s_1\r\n3,1\r\n3,1\r\n", got); diff != "" {
+	if diff := cmp.Diff("s,s_1\n3,1\n3,1\n", got); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -52,9 +52,11 @@ func OpenReader(ctx context.Context, o Options) (r *Reader, err error) {
 	if r.catalog, err = sqlite.Open(ctx, sqlite.Options{Path: p.CatalogFile()}); err != nil {
 		return r, err
 	}
-	if r.store, err = openStore(p.StoreDir()); err != nil {
+	folder, err := openFolder(p.StoreDir())
+	if err != nil {
 		return r, err
 	}
+	r.store = store.OpenReadOnly(folder)
 	r.leases = &leases{catalog: r.catalog, id: fmt.Sprintf("reader-%d", os.Getpid())}
 	return r, r.leases.renew(ctx)
 }
@@ -174,13 +176,6 @@ func journalEnd(dir string) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer folder.Close()
-	var end uint64
-	for f, err := range journal.Inspect(folder) {
-		if err != nil {
-			return 0, err
-		}
-		end = max(end, f.Next.Event)
-	}
-	return end, nil
+	end, err := journal.End(folder)
+	return end.Event, errors.Join(err, folder.Close())
 }

@@ -126,7 +126,8 @@ func quoteJSON(s string) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// csvFormat writes RFC 4180 with a header. NULL is an empty field, an empty
+// csvFormat writes RFC 4180 with a header, but for the line ends: shells and
+// scripts expect a bare line feed. NULL is an empty field, an empty
 // string a quoted one.
 type csvFormat struct {
 	columns []dataset.Column
@@ -138,7 +139,7 @@ func (f *csvFormat) head([][]*string) []byte {
 	for i, c := range f.columns {
 		f.field(i, c.Name)
 	}
-	f.buf.WriteString("\r\n")
+	f.buf.WriteByte('\n')
 	return f.buf.Bytes()
 }
 
@@ -157,7 +158,7 @@ func (f *csvFormat) row(cells []*string, _ int64) []byte {
 			f.field(i, *cell)
 		}
 	}
-	f.buf.WriteString("\r\n")
+	f.buf.WriteByte('\n')
 	return f.buf.Bytes()
 }
 
