@@ -239,7 +239,7 @@ func checkFile(t *testing.T, p pkg, name string) {
 	if ast.IsGenerated(file) {
 		return
 	}
-	c := checker{t: t, files: files, command: p.Name == "main"}
+	c := checker{t: t, files: files, command: p.Name == "main" || p.folder() == "engine/worker"}
 	c.size(file, "file", fileLong, fileTooLong)
 	for _, declaration := range file.Decls {
 		switch d := declaration.(type) {
@@ -256,7 +256,7 @@ func checkFile(t *testing.T, p pkg, name string) {
 type checker struct {
 	t       *testing.T
 	files   *token.FileSet
-	command bool // the file belongs to a command
+	command bool // the file is the code of a process of its own
 }
 
 func (c checker) errorf(node ast.Node, format string, args ...any) {

@@ -5,13 +5,14 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/reedbed/reedbed/internal/recorded"
 )
 
 func bombs(t *testing.T) map[string]string {
@@ -113,7 +114,7 @@ func TestLongRepetitiveBatchesPass(t *testing.T) {
 // TestNaughtyStrings sends every string as a name, an id and a property, and
 // expects each back byte for byte.
 func TestNaughtyStrings(t *testing.T) {
-	raw, err := os.ReadFile(filepath.Join(shared(t), "data", "strings", "blns.json"))
+	raw, err := os.ReadFile(recorded.Path(t, "strings", "blns.json"))
 	if err != nil {
 		t.Skip("no naughty strings here: ", err)
 	}
@@ -141,17 +142,4 @@ func TestNaughtyStrings(t *testing.T) {
 	if ok+q != len(list) || ok < len(list)*9/10 {
 		t.Errorf("%d sent, %d ok, %d quarantined", len(list), ok, q)
 	}
-}
-
-// shared is the folder of data that not every machine has.
-func shared(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("REEDBED_SHARED")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "shared")
-	}
-	if _, err := os.Stat(filepath.Join(dir, "data")); err != nil {
-		t.Skip("set REEDBED_SHARED to the folder that holds data/: ", err)
-	}
-	return dir
 }

@@ -6,11 +6,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/reedbed/reedbed/collect/protocol"
+	"github.com/reedbed/reedbed/internal/recorded"
 )
 
 // captured is one request as a real client sent it.
@@ -31,9 +31,9 @@ func TestReplay(t *testing.T) {
 }
 
 func replay(t *testing.T, client, scenario string) {
-	f, err := os.Open(filepath.Join(shared(t), "data", "captures", client, scenario+".requests.jsonl"))
+	f, err := os.Open(recorded.Path(t, "captures", client, scenario+".requests.jsonl"))
 	if err != nil {
-		t.Skip("no such capture: ", err)
+		t.Fatal(err)
 	}
 	defer f.Close()
 	d, m := newDoor(t, Options{Sources: []Source{{Name: "sdk", Keys: []string{"wk_test"}}}})

@@ -3,13 +3,14 @@ package enrich
 import (
 	"encoding/json"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/reedbed/reedbed/internal/recorded"
 )
 
 // The tests here measure against public collections that are not part of the
@@ -18,13 +19,9 @@ import (
 
 func shared(t *testing.T, path string) []byte {
 	t.Helper()
-	root := os.Getenv("REEDBED_SHARED")
-	if root == "" {
-		root = filepath.Join("..", "..", "shared")
-	}
-	data, err := os.ReadFile(filepath.Join(root, path))
+	data, err := os.ReadFile(recorded.Path(t, path))
 	if err != nil {
-		t.Skipf("the public test data is not on this machine (set REEDBED_SHARED to its folder): %v", err)
+		t.Fatal(err)
 	}
 	return data
 }
@@ -59,7 +56,7 @@ func uapCases(t *testing.T, file string) []uapCase {
 	var doc struct {
 		Cases []uapCase `yaml:"test_cases"`
 	}
-	if err := yaml.Unmarshal(shared(t, "data/ua/uap-core/tests/"+file), &doc); err != nil {
+	if err := yaml.Unmarshal(shared(t, "ua/uap-core/tests/"+file), &doc); err != nil {
 		t.Fatal(err)
 	}
 	return doc.Cases
@@ -116,7 +113,7 @@ func TestCrawlersAreFound(t *testing.T) {
 		Pattern   string   `json:"pattern"`
 		Instances []string `json:"instances"`
 	}
-	if err := json.Unmarshal(shared(t, "data/ua/crawler-user-agents/crawler-user-agents.json"), &list); err != nil {
+	if err := json.Unmarshal(shared(t, "ua/crawler-user-agents/crawler-user-agents.json"), &list); err != nil {
 		t.Fatal(err)
 	}
 	var found, parserAlone share
@@ -132,7 +129,7 @@ func TestCrawlersAreFound(t *testing.T) {
 
 func TestNaughtyStrings(t *testing.T) {
 	var list []string
-	if err := json.Unmarshal(shared(t, "data/strings/blns.json"), &list); err != nil {
+	if err := json.Unmarshal(shared(t, "strings/blns.json"), &list); err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range list {

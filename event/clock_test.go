@@ -9,7 +9,7 @@ import (
 )
 
 func TestParseTime(t *testing.T) {
-	for text, want := range map[string]string{
+	checkTimes(t, ParseTime, map[string]string{
 		"2026-11-22T03:14:15Z":                 "2026-11-22T03:14:15Z",
 		"2026-11-22t03:14:15z":                 "2026-11-22T03:14:15Z",
 		"2026-11-22 03:14:15.9Z":               "2026-11-22T03:14:15.9Z",
@@ -18,20 +18,26 @@ func TestParseTime(t *testing.T) {
 		"2016-12-31T23:59:60Z":                 "2017-01-01T00:00:00Z",
 		"2000-02-29T00:00:00Z":                 "2000-02-29T00:00:00Z",
 		"0000-02-29T00:00:00Z":                 "0000-02-29T00:00:00Z",
-	} {
-		got, ok := ParseTime(text)
-		if !ok || got.Format(time.RFC3339Nano) != want {
-			t.Errorf("%s: %v, %v; want %s", text, got, ok, want)
-		}
-	}
-	for _, text := range []string{
+	},
 		"", "now", "2026-11-22", "2026-11-22T03:14:15", "2026-11-22T03:14:15.Z", "2026-11-22T03:14:15.5", "2026-11-22T03:14Z",
 		"2026-11-22T24:00:00Z", "2026-11-22T03:60:00Z", "2026-11-22T03:14:61Z", "2026-13-01T00:00:00Z", "2026-00-01T00:00:00Z",
 		"2026-02-29T00:00:00Z", "1900-02-29T00:00:00Z", "2026-11-31T00:00:00Z", "2026-11-00T00:00:00Z", "26-11-22T03:14:15Z   ",
 		"2026-11-22T03:14:15+0200", "2026-11-22T03:14:15+24:00", "2026-11-22T03:14:15+02:60", "2026-11-22T03:14:15ZZ",
 		"2026/11/22T03:14:15Z", "-026-11-22T03:14:15Z", "2026-11-22T03:14:15,5Z", "12026-11-22T03:14:15Z", "2026-11-22T03:14:15\x00",
-	} {
-		if got, ok := ParseTime(text); ok {
+	)
+}
+
+// checkTimes wants each text read as the time beside it, and others refused.
+func checkTimes(t *testing.T, parse func(string) (time.Time, bool), good map[string]string, bad ...string) {
+	t.Helper()
+	for text, want := range good {
+		got, ok := parse(text)
+		if !ok || got.Format(time.RFC3339Nano) != want {
+			t.Errorf("%s: %v, %v; want %s", text, got, ok, want)
+		}
+	}
+	for _, text := range bad {
+		if got, ok := parse(text); ok {
 			t.Errorf("%q: %v, want refusal", text, got)
 		}
 	}
@@ -66,7 +72,7 @@ func FuzzParseTime(f *testing.F) {
 }
 
 func TestParseUnix(t *testing.T) {
-	for text, want := range map[string]string{
+	checkTimes(t, ParseUnix, map[string]string{
 		"0":                 "1970-01-01T00:00:00Z",
 		"1795290026":        "2026-11-21T19:40:26Z",
 		"1795290026.5":      "2026-11-21T19:40:26.5Z",
@@ -76,17 +82,7 @@ func TestParseUnix(t *testing.T) {
 		"1.795290026668e12": "2026-11-21T19:40:26.668Z",
 		"99999999999":       "5138-11-16T09:46:39Z",
 		"100000000000":      "1973-03-03T09:46:40Z",
-	} {
-		got, ok := ParseUnix(text)
-		if !ok || got.Format(time.RFC3339Nano) != want {
-			t.Errorf("%s: %v, %v; want %s", text, got, ok, want)
-		}
-	}
-	for _, text := range []string{"", "-1", "1e30", "9223372036854775807", "x"} {
-		if got, ok := ParseUnix(text); ok {
-			t.Errorf("%q: %v, want refusal", text, got)
-		}
-	}
+	}, "", "-1", "1e30", "9223372036854775807", "x")
 }
 
 func TestKeepIP(t *testing.T) {

@@ -56,24 +56,14 @@ func newSegments(s Store) segments {
 // write writes what dedup kept and returns the objects, in the order of their
 // partitions. It sorts the verdicts' slices.
 func (s *segments) write(v *verdicts, names *labels) ([]dataset.NewSegment, error) {
-	var out []dataset.NewSegment
 	s.sort(v.rows, names)
-	for _, rows := range runs(s.sorted, func(r *row) int64 { return hourOf(r.occurred) }) {
-		segment, err := writeSegment(s.store, s.raw, dataset.Raw, rows, func(r *row) (int64, dataset.ContentHash) { return r.occurred, r.hash })
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, segment)
+	raw, err := writeSegments(s.store, s.raw, dataset.Raw, s.sorted, func(r *row) (int64, dataset.ContentHash) { return r.occurred, r.hash })
+	if err != nil {
+		return nil, err
 	}
 	slices.SortFunc(v.refused, compareRefused)
-	for _, rows := range runs(v.refused, func(r *refused) int64 { return hourOf(r.received) }) {
-		segment, err := writeSegment(s.store, s.quarantine, dataset.Quarantine, rows, func(r *refused) (int64, dataset.ContentHash) { return r.received, r.hash })
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, segment)
-	}
-	return out, nil
+	quarantine, err := writeSegments(s.store, s.quarantine, dataset.Quarantine, v.refused, func(r *refused) (int64, dataset.ContentHash) { return r.received, r.hash })
+	return append(raw, quarantine...), err
 }
 
 // sort fills s.sorted. There are few distinct names, so they are ranked first
@@ -109,27 +99,33 @@ func compareRefused(a, b *refused) int {
 		strings.Compare(a.code, b.code), cmp.Compare(a.received, b.received), strings.Compare(a.id, b.id))
 }
 
-// runs cuts rows where key changes.
-func runs[R any](rows []*R, key func(*R) int64) [][]*R {
-	var out [][]*R
-	for start := 0; start < len(rows); {
-		end := start + 1
-		for end < len(rows) && key(rows[end]) == key(rows[start]) {
-			end++
-		}
-		out = append(out, rows[start:end])
-		start = end
-	}
-	return out
-}
-
 const hourMicros = int64(time.Hour / time.Microsecond)
 
 // hourOf numbers the hours since 1970; no time before it is placed in raw.
 func hourOf(micros int64) int64 { return micros / hourMicros }
 
-// writeSegment writes one partition's rows and makes the object durable. of
+// writeSegments writes rows, sorted by hour, as one segment a partition. of
 // gives a row's time and hash.
+func writeSegments[R any](s Store, t *table[R], name string, rows []*R, of func(*R) (int64, dataset.ContentHash)) ([]dataset.NewSegment, error) {
+	hour := func(r *R) int64 {
+		at, _ := of(r)
+		return hourOf(at)
+	}
+	var out []dataset.NewSegment
+	for start, end := 0, 0; start < len(rows); start = end {
+		for end < len(rows) && hour(rows[end]) == hour(rows[start]) {
+			end++
+		}
+		segment, err := writeSegment(s, t, name, rows[start:end], of)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, segment)
+	}
+	return out, nil
+}
+
+// writeSegment writes one partition's rows and makes the object durable.
 func writeSegment[R any](s Store, t *table[R], name string, rows []*R, of func(*R) (int64, dataset.ContentHash)) (dataset.NewSegment, error) {
 	object, err := adopt(s, Ext, func(w io.Writer) error { return t.write(w, rows) })
 	if err != nil {

@@ -186,12 +186,13 @@ func (s *server) ask(w http.ResponseWriter, r *http.Request) (Status, bool) {
 	status, err := s.Backend.Status(r.Context())
 	if err != nil {
 		s.Log.Error("status failed", "err", err)
-		problem{
-			status: http.StatusServiceUnavailable, Code: "no_status", Message: "the status cannot be read at the moment",
-			Fix: "try again; the program's log says more",
-		}.write(w)
+		unavailable("no_status", "the status cannot be read at the moment").write(w)
 	}
 	return status, err == nil
+}
+
+func unavailable(code, message string) problem {
+	return problem{status: http.StatusServiceUnavailable, Code: code, Message: message, Fix: "try again; the program's log says more"}
 }
 
 func (s *server) writeJSON(w http.ResponseWriter, v any) {
@@ -217,10 +218,7 @@ func (s *server) tail(w http.ResponseWriter, r *http.Request) {
 	events, err := s.Backend.Tail(ctx)
 	if err != nil {
 		s.Log.Error("tail failed", "err", err)
-		problem{
-			status: http.StatusServiceUnavailable, Code: "no_tail", Message: "events cannot be followed at the moment",
-			Fix: "try again; the program's log says more",
-		}.write(w)
+		unavailable("no_tail", "events cannot be followed at the moment").write(w)
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")

@@ -17,6 +17,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/reedbed/reedbed/internal/recorded"
 	"github.com/reedbed/reedbed/web"
 )
 
@@ -33,22 +34,8 @@ type backgroundKey struct{}
 
 func setUp(env *testscript.Env) error {
 	env.Values[backgroundKey{}] = background{}
-	env.Setenv("SHARED", sharedData())
+	env.Setenv("SHARED", recorded.Folder())
 	return nil
-}
-
-// sharedData is the folder of real data beside the repository, "" if there is
-// none.
-func sharedData() string {
-	dir := os.Getenv("REEDBED_SHARED")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared")
-	}
-	dir, err := filepath.Abs(filepath.Join(dir, "data"))
-	if _, missing := os.Stat(dir); err != nil || missing != nil {
-		return ""
-	}
-	return dir
 }
 
 // program makes a command that runs as `exec` would run it.

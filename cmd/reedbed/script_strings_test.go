@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/reedbed/reedbed/internal/recorded"
 )
 
 // naughty writes the big list of naughty strings as events, NAME.ndjson, and as
@@ -20,7 +22,7 @@ func naughty(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 || len(args) > 2 {
 		ts.Fatalf("usage: naughty NAME [ANSWER]")
 	}
-	list, err := os.ReadFile(filepath.Join(sharedData(), "strings", "blns.json"))
+	list, err := os.ReadFile(filepath.Join(recorded.Folder(), "strings", "blns.json"))
 	ts.Check(err)
 	var all []string
 	ts.Check(json.Unmarshal(list, &all))

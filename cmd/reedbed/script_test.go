@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/reedbed/reedbed/internal/recorded"
 )
 
 // TestMain lets scripts run this program as `reedbed`.
@@ -28,7 +30,7 @@ func TestScript(t *testing.T) {
 			if name != "shared" {
 				return false, errors.New("unknown condition " + name)
 			}
-			return sharedData() != "", nil
+			return recorded.Folder() != "", nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits": exits, "start": start, "stop": stop, "ended": ended, "up": up, "waitfor": waitFor, "until": until, "post": post, "filled": filled, "naughty": naughty,

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/reedbed/reedbed/internal/recorded"
 )
 
 // captured is one request a real client sent, as recorded.
@@ -20,23 +22,9 @@ type captured struct {
 	Body   string `json:"body"`
 }
 
-// sharedData returns a folder of recorded data, or skips the test.
-func sharedData(t testing.TB, parts ...string) string {
-	t.Helper()
-	root := os.Getenv("REEDBED_SHARED")
-	if root == "" {
-		root = filepath.Join("..", "..", "..", "shared")
-	}
-	path := filepath.Join(append([]string{root, "data"}, parts...)...)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("recorded data is not here (set REEDBED_SHARED): %v", err)
-	}
-	return path
-}
-
 func captures(t *testing.T, client string) []captured {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(sharedData(t, "captures", client), "*.requests.jsonl"))
+	files, err := filepath.Glob(filepath.Join(recorded.Path(t, "captures", client), "*.requests.jsonl"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no recordings of %s: %v", client, err)
 	}
@@ -139,7 +127,7 @@ func TestRecordedSegmentClients(t *testing.T) {
 
 // The request bodies analytics-go's own tests expect it to send.
 func TestSegmentFixtures(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(sharedData(t, "segment", "analytics-go", "fixtures"), "*.json"))
+	files, err := filepath.Glob(filepath.Join(recorded.Path(t, "segment", "analytics-go", "fixtures"), "*.json"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no fixtures: %v", err)
 	}

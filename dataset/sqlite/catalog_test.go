@@ -157,9 +157,7 @@ func TestCompactionChangesNoContentAndDropsNoLoad(t *testing.T) {
 	parts := []dataset.NewSegment{segment(dataset.Raw, p, "a", 1), segment(dataset.Raw, p, "b", 2)}
 	load(t, c, parts[0])
 	load(t, c, parts[1])
-	if _, err := c.Deploy(t.Context(), []dataset.Deployment{stageOver("plays", dataset.Raw, "same", dataset.Hour, 1)}, nil); err != nil {
-		t.Fatal(err)
-	}
+	deploy(t, c, stageOver("plays", dataset.Raw, "same", dataset.Hour, 1))
 	build(t, c, "plays", "x", 1)
 	found, err := c.CompactionCandidates(t.Context(), 2, 10)
 	if err != nil || len(found) != 1 {
@@ -234,13 +232,11 @@ func TestDirtyingReachesExactlyTheReaders(t *testing.T) {
 }
 
 func TestGoingBackIsAPointerMove(t *testing.T) {
-	c, _ := openTest(t)
 	ctx := t.Context()
 	const p = "2026-04-01T10"
+	c, _ := openTest(t)
 	load(t, c, segment(dataset.Raw, p, "a", 1))
-	if _, err := c.Deploy(ctx, []dataset.Deployment{stageOver("s", dataset.Raw, "same", dataset.Hour, 1)}, nil); err != nil {
-		t.Fatal(err)
-	}
+	deploy(t, c, stageOver("s", dataset.Raw, "same", dataset.Hour, 1))
 	build(t, c, "s", "one", 1)
 	if _, err := c.ClosePartitions(ctx, time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)); err != nil {
 		t.Fatal(err)
@@ -296,9 +292,7 @@ func TestDirtyAgainWhileRunning(t *testing.T) {
 	ctx := t.Context()
 	const p = "2026-04-01T10"
 	load(t, c, segment(dataset.Raw, p, "a", 1))
-	if _, err := c.Deploy(ctx, []dataset.Deployment{stageOver("s", dataset.Raw, "same", dataset.Hour, 1)}, nil); err != nil {
-		t.Fatal(err)
-	}
+	deploy(t, c, stageOver("s", dataset.Raw, "same", dataset.Hour, 1))
 	tasks, err := c.Due(ctx, 10, false)
 	if err != nil || len(tasks) != 1 {
 		t.Fatal(tasks, err)

@@ -75,13 +75,19 @@ func (c *Catalog) Promoted(ctx context.Context, name string) ([]dataset.Promoted
 			JOIN pointers x ON x.partition_id = p.id AND x.view = 'main'
 			JOIN versions v ON v.partition_id = p.id AND v.number = x.version
 			WHERE p.dataset_id = ? ORDER BY p.name`, []any{d.ID}, func(scan func(...any) error) error {
-			v := dataset.Promoted{Dataset: name}
-			var hash []byte
-			err := scan(&v.Partition, &v.Version, &v.Rows, &hash)
-			v.Hash = dataset.HashFromBytes(hash)
+			v, err := scanPromoted(name, scan)
 			out = append(out, v)
 			return err
 		})
 	})
 	return out, err
+}
+
+// scanPromoted reads a row of partition, version, rows and hash.
+func scanPromoted(name string, scan func(...any) error) (dataset.Promoted, error) {
+	v := dataset.Promoted{Dataset: name}
+	var hash []byte
+	err := scan(&v.Partition, &v.Version, &v.Rows, &hash)
+	v.Hash = dataset.HashFromBytes(hash)
+	return v, err
 }

@@ -124,11 +124,8 @@ func (t *tx) readThrough(inputID int64, input string, w dataset.Window, own part
 		JOIN versions v ON v.partition_id = p.id AND v.number = `+number+`
 		WHERE p.dataset_id = ? AND (p.ends = 0 OR (p.ends > ? AND p.starts < ?)) ORDER BY p.name`, args,
 		func(scan func(...any) error) error {
-			q := dataset.Promoted{Dataset: input}
-			var hash []byte
-			err := scan(&q.Partition, &q.Version, &q.Rows, &hash)
-			q.Hash = dataset.HashFromBytes(hash)
-			out = append(out, q)
+			v, err := scanPromoted(input, scan)
+			out = append(out, v)
 			return err
 		})
 	if err == nil && len(out) == 0 {

@@ -5,11 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/reedbed/reedbed/internal/recorded"
 )
 
 func code(err error) Code {
@@ -162,7 +163,7 @@ func TestObjectHandsOutMembers(t *testing.T) {
 }
 
 func TestNaughtyStrings(t *testing.T) {
-	data, err := os.ReadFile(sharedFile(t, "data", "strings", "blns.json"))
+	data, err := os.ReadFile(recorded.Path(t, "strings", "blns.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,20 +193,6 @@ func quote(t *testing.T, text string) []byte {
 		t.Fatal(err)
 	}
 	return quoted
-}
-
-// sharedFile returns a recorded file, or skips the test.
-func sharedFile(t testing.TB, parts ...string) string {
-	t.Helper()
-	root := os.Getenv("REEDBED_SHARED")
-	if root == "" {
-		root = filepath.Join("..", "..", "..", "shared")
-	}
-	path := filepath.Join(append([]string{root}, parts...)...)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("recorded data is not here (set REEDBED_SHARED): %v", err)
-	}
-	return path
 }
 
 func TestNoAllocations(t *testing.T) {

@@ -120,9 +120,10 @@ func TestMergeIsTheUnion(t *testing.T) {
 	})
 }
 
-func TestOpenReadsThroughTheMap(t *testing.T) {
+// opened is a file of keys, and where it lies.
+func opened(t *testing.T, keys []Key) (*File, string) {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "a."+Ext)
-	keys := randomKeys(10_000, 3)
 	if err := os.WriteFile(path, encode(t, keys), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +131,13 @@ func TestOpenReadsThroughTheMap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	t.Cleanup(func() { f.Close() })
+	return f, path
+}
+
+func TestOpenReadsThroughTheMap(t *testing.T) {
+	keys := randomKeys(10_000, 3)
+	f, path := opened(t, keys)
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
@@ -149,16 +156,8 @@ func TestOpenReadsThroughTheMap(t *testing.T) {
 
 // A file cut short under the map faults when read: an error, never a crash.
 func TestSearchOfATruncatedFileIsAnError(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a."+Ext)
 	keys := randomKeys(100_000, 1)
-	if err := os.WriteFile(path, encode(t, keys), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	f, err := Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
+	f, path := opened(t, keys)
 	if err := os.Truncate(path, 4096); err != nil {
 		t.Fatal(err)
 	}
