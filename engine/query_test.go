@@ -219,6 +219,10 @@ func TestErrorsHaveAPlace(t *testing.T) {
 	if e, ok := errors.AsType[*engine.SQLError](err); !ok || !strings.Contains(e.Hint, "BIGINT") {
 		t.Errorf("a sum that does not fit: %v", err)
 	}
+	_, err = p.Build(t.Context(), engine.BuildJob{SQL: `SELECT 1 AS a FROM (SELECT '{"x":"y"}'::JSON AS j, 'n' AS s) WHERE s = 'n' AND j ->> 'x' = 'y'`})
+	if e, ok := errors.AsType[*engine.SQLError](err); !ok || !strings.Contains(e.Hint, "parentheses") {
+		t.Errorf("an arrow without parentheses: %v", err)
+	}
 	for _, sql := range []string{"DELETE FROM plays", "SELECT 1; SELECT 2", "", "PIVOT plays ON track USING sum(ms)"} {
 		if _, err := p.Parse(t.Context(), sql); !errors.Is(err, engine.ErrNotSelect) {
 			t.Errorf("%q: %v", sql, err)

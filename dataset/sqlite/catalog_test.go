@@ -338,8 +338,17 @@ func TestPausedStageCatchesUp(t *testing.T) {
 			t.Errorf("due: %s", d)
 		}
 		build(t, c, "s", "x", 1)
+		status, err := c.Status(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stale := int64(0)
 		if step.deploy == nil {
+			stale = 1 // who does not look cannot say that it is fresh
 			load(t, c, segment(dataset.Raw, "2026-04-01T11", "b", 1))
+		}
+		if got := status.Datasets[len(status.Datasets)-1]; got.Stale != stale {
+			t.Errorf("paused %v: %+v", step.paused, got)
 		}
 	}
 }

@@ -20,19 +20,10 @@ func (c *Catalog) LoadCursor(ctx context.Context) (dataset.Cursor, error) {
 	return cur, err
 }
 
-// LoadTotals are the loader's figures since the catalog was made, in events.
+// LoadTotals are the loader's figures since the catalog was made, in events:
+// Events is the sum of the other four.
 type LoadTotals struct {
 	Events, Loaded, Quarantined, Repeats, Lost int64
-}
-
-// LoadTotals returns the figures that must add up: Events = the other four.
-func (c *Catalog) LoadTotals(ctx context.Context) (LoadTotals, error) {
-	var l LoadTotals
-	err := c.view(ctx, func(t *tx) error {
-		return t.QueryRowContext(ctx, "SELECT event, loaded, quarantined, repeats, lost FROM cursors WHERE name = 'load'").
-			Scan(&l.Events, &l.Loaded, &l.Quarantined, &l.Repeats, &l.Lost)
-	})
-	return l, err
 }
 
 // CommitLoad makes one loader cycle visible, or nothing of it. It refuses a

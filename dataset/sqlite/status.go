@@ -8,7 +8,8 @@ import (
 // DatasetStatus counts a dataset's partitions by state, and its promoted rows.
 // Every partition is in exactly one of Fresh, Stale, Running, Deferred, Held,
 // Waived, Failed, Erased and Absent; Open counts those of any state that the
-// watermark has not closed.
+// watermark has not closed. All partitions of a paused stage are Stale: nobody
+// looks whether they still are what they should be.
 type DatasetStatus struct {
 	Name       string `json:"name"`
 	Partitions int64  `json:"partitions"`
@@ -85,7 +86,7 @@ func (t *tx) countDatasets(s *Status) error {
 			SELECT e.dataset_id, e.closed_at IS NULL AND d.grain <> 'none' AS open, COALESCE(e.rows, 0) AS rows,
 			CASE WHEN e.failed_key IS NOT NULL THEN 'failed'
 				WHEN e.not_before > ?1 THEN 'deferred'
-				WHEN e.not_before IS NOT NULL THEN 'stale'
+				WHEN e.not_before IS NOT NULL OR d.paused THEN 'stale'
 				WHEN e.version IS NULL THEN 'absent' ELSE 'fresh' END AS state
 			FROM entries e JOIN datasets d ON d.id = e.dataset_id
 		)

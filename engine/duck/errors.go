@@ -39,6 +39,9 @@ func translate(err error, source string) error {
 	}
 	out := &engine.SQLError{Message: e.Message}
 	out.Message, out.Hint = e.sentence()
+	if out.Hint == "" && strings.Contains(source, "->") && strings.Contains(out.Message, "Failed to cast value") {
+		out.Hint = "-> and ->> bind looser than =, so write parentheses: (properties ->> 'key') = 'value'"
+	}
 	if source != "" {
 		out.Line, out.Column = place(source, e.Position)
 	}
