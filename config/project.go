@@ -17,15 +17,6 @@ type Project struct {
 // Root opens the project folder. The caller closes it.
 func (p Project) Root() (*os.Root, error) { return os.OpenRoot(p.Dir) }
 
-// ConfigFile is reedbed.yaml.
-func (p Project) ConfigFile() string { return filepath.Join(p.Dir, FileName) }
-
-// SchemasDir holds one JSON Schema per event and version.
-func (p Project) SchemasDir() string { return filepath.Join(p.Dir, "schemas") }
-
-// StagesDir holds one SQL file per stage.
-func (p Project) StagesDir() string { return filepath.Join(p.Dir, "stages") }
-
 // InputsDir holds small versioned side inputs.
 func (p Project) InputsDir() string { return filepath.Join(p.Dir, "data") }
 

@@ -197,11 +197,11 @@ func limitLine(t *testing.T, pid int, name string) string {
 }
 
 func TestCPUTimeOfSelf(t *testing.T) {
-	used, err := CPUTime(os.Getpid())
+	used, err := cpuTime(os.Getpid())
 	if err != nil || used < 0 || used > time.Hour {
 		t.Errorf("%s %v", used, err)
 	}
-	if _, err := CPUTime(1 << 30); err == nil {
+	if _, err := cpuTime(1 << 30); err == nil {
 		t.Error("a process that is not there has used CPU time")
 	}
 }

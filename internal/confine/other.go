@@ -29,8 +29,5 @@ func LimitCPU(int, time.Duration) error { return nil }
 // LimitMemory does nothing here.
 func LimitMemory(int, int64) error { return nil }
 
-// CPUTime is not known here.
-func CPUTime(int) (time.Duration, error) { return 0, nil }
-
 // Memory is not known here.
 func Memory(int) (virtual, resident int64, err error) { return 0, 0, nil }

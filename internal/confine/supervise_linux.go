@@ -43,7 +43,7 @@ func Attr() *syscall.SysProcAttr {
 // rounded up to a whole second. Only the soft limit moves, so that a later call
 // can raise it without privileges; past it the process gets SIGXCPU every second.
 func LimitCPU(pid int, budget time.Duration) error {
-	used, err := CPUTime(pid)
+	used, err := cpuTime(pid)
 	if err != nil {
 		return err
 	}
@@ -73,8 +73,8 @@ func soft(pid, which int, value uint64) error {
 	return nil
 }
 
-// CPUTime returns the CPU time process pid has used, to a hundredth of a second.
-func CPUTime(pid int) (time.Duration, error) {
+// cpuTime returns the CPU time process pid has used, to a hundredth of a second.
+func cpuTime(pid int) (time.Duration, error) {
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return 0, err
