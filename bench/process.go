@@ -78,8 +78,8 @@ func (p *part) kill() {
 }
 
 // call runs a part that takes one JSON value and gives one back.
-func call(name string, in, out any, args ...string) error {
-	p, err := start(name, args...)
+func call(name string, in, out any) error {
+	p, err := start(name)
 	if err != nil {
 		return err
 	}

@@ -273,7 +273,7 @@ func (d *deployment) bindUnlessTaken(ctx context.Context, s *stage.Stage) (*boun
 		return nil, nil, err
 	}
 	if why != nil {
-		return nil, []stage.Problem{{File: s.File, Line: s.Line("partition"), What: why.Error(), Fix: "rename the file; meanwhile the stage goes on as it was deployed"}}, nil
+		return nil, []stage.Problem{{File: s.File, Line: s.Line("partition"), What: why.Error(), Fix: "rename the file; meanwhile the stage goes on as it was deployed"}}, nil //nolint:nilerr // the file is wrong, not the run
 	}
 	return d.bind(ctx, s)
 }

@@ -265,7 +265,7 @@ func readCSV(path string) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close() //nolint:errcheck // only read
+	defer file.Close() // only read
 	var out []row
 	for lines := bufio.NewReader(file); ; {
 		line, err := lines.ReadString('\n')

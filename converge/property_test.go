@@ -143,7 +143,7 @@ func (w *world) kill(after int) {
 			return nil
 		}
 		dying <- struct{}{}
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) //nolint:forbidigo // what fails at once would be asked again at once
 		return errWorker
 	})
 	w.load(0, 1)
@@ -166,7 +166,7 @@ func TestConvergesToWhatScratchGives(t *testing.T) {
 		if time.Since(begun) > 25*time.Second && !long {
 			return
 		}
-		dir, err := os.MkdirTemp(parent, "reedbed-converge-")
+		dir, err := os.MkdirTemp(parent, "reedbed-converge-") //nolint:usetesting // in memory, where there is such a folder
 		if err != nil {
 			t.Fatal(err)
 		}

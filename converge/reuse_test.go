@@ -12,7 +12,7 @@ import (
 // inputs over closed history: what was computed once is found again, refused
 // rows included, also after restarts, compactions and garbage collection.
 func TestNothingIsComputedTwice(t *testing.T) {
-	dir, err := os.MkdirTemp(fast(t), "reedbed-converge-")
+	dir, err := os.MkdirTemp(fast(t), "reedbed-converge-") //nolint:usetesting // in memory, where there is such a folder
 	if err != nil {
 		t.Fatal(err)
 	}

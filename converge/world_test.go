@@ -147,11 +147,12 @@ func (w *world) deploy() {
 		files[d.name+".sql"] = &fstest.MapFile{Data: []byte(d.file())}
 	}
 	for name, values := range w.sides {
-		text := "v\n"
+		var text strings.Builder
+		text.WriteString("v\n")
 		for _, v := range values {
-			text += fmt.Sprintln(v)
+			fmt.Fprintln(&text, v)
 		}
-		w.must(os.WriteFile(filepath.Join(w.dir, "data", name+".csv"), []byte(text), 0o600))
+		w.must(os.WriteFile(filepath.Join(w.dir, "data", name+".csv"), []byte(text.String()), 0o600))
 	}
 	problems, err := w.converger.Deploy(context.Background(), Project{Stages: files, Data: os.DirFS(filepath.Join(w.dir, "data")), DataDir: filepath.Join(w.dir, "data")})
 	w.must(err)

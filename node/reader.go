@@ -122,7 +122,7 @@ func Lint(ctx context.Context, o Options) ([]stage.Problem, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer os.RemoveAll(dir) //nolint:errcheck // a folder for temporary files, of the system
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}

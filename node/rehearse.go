@@ -86,7 +86,7 @@ func cases(o Options) ([]rehearse.File, []stage.Problem, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	defer root.Close() //nolint:errcheck // opened for reading
+	defer root.Close() // opened for reading
 	folder, err := fs.Sub(root.FS(), "tests")
 	if err != nil {
 		return nil, nil, err

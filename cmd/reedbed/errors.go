@@ -17,11 +17,10 @@ import (
 
 // Exit codes. They are part of the interface.
 const (
-	exitFine    = 0
-	exitFailed  = 1
-	exitChanges = 2 // changes are pending, where that was asked
-	exitCheck   = 3 // a contract or check failed
-	exitUsage   = 64
+	exitFine   = 0
+	exitFailed = 1
+	exitCheck  = 3 // a contract or check failed
+	exitUsage  = 64
 )
 
 // failure is an error for people: what failed, where, why, and what to do. The

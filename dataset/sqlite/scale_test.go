@@ -156,22 +156,21 @@ func TestQueriesOfTheLoopUseIndexes(t *testing.T) {
 		"next due":     {"SELECT MIN(not_before) FROM dirty WHERE not_before > ?", []any{1}},
 		"closable":     {closable, []any{1}},
 	} {
-		rows, err := c.read.Query("EXPLAIN QUERY PLAN "+q.sql, q.args...)
+		err := c.view(t.Context(), func(tx *tx) error {
+			return tx.each("EXPLAIN QUERY PLAN "+q.sql, q.args, func(scan func(...any) error) error {
+				var id, parent, unused int
+				var step string
+				if err := scan(&id, &parent, &unused, &step); err != nil {
+					return err
+				}
+				if strings.HasPrefix(step, "SCAN") && !strings.Contains(step, "USING") && !strings.Contains(step, "datasets") && !strings.HasPrefix(step, "SCAN d") {
+					t.Errorf("%s: %s", name, step)
+				}
+				t.Logf("%s: %s", name, step)
+				return nil
+			})
+		})
 		if err != nil {
-			t.Fatal(err)
-		}
-		for rows.Next() {
-			var id, parent, unused int
-			var step string
-			if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
-				t.Fatal(err)
-			}
-			if strings.HasPrefix(step, "SCAN") && !strings.Contains(step, "USING") && !strings.Contains(step, "datasets") && !strings.HasPrefix(step, "SCAN d") {
-				t.Errorf("%s: %s", name, step)
-			}
-			t.Logf("%s: %s", name, step)
-		}
-		if err := rows.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
