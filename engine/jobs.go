@@ -12,9 +12,10 @@ import (
 	"github.com/reedbed/reedbed/dataset"
 )
 
-// HashScheme names how content hashes are made. Hashes of different schemes are
-// never compared; DuckDB's version is part of it because its hash function may
-// change with any release.
+// HashScheme names how content hashes are made. It goes on record with each
+// dataset, so that people can tell why equal rows have other hashes after an
+// upgrade. DuckDB's version is part of it because its hash function may change
+// with any release.
 const HashScheme = "duck-1.5.5/1"
 
 // lane is one way to run jobs: who may run, where workers come from and go to.

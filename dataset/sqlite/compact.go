@@ -106,7 +106,8 @@ func (t *tx) replaceSegments(p partition, k dataset.Compaction) error {
 		}
 	}
 	if rows != k.Segment.Rows || hash != k.Segment.Hash {
-		return fmt.Errorf("compaction of %s@%s: %d rows in, %d out: nothing is replaced", k.Dataset, k.Partition, rows, k.Segment.Rows)
+		return fmt.Errorf("compaction of %s@%s: %d rows with content %x in, %d with %x out: nothing is replaced",
+			k.Dataset, k.Partition, rows, hash.Bytes(), k.Segment.Rows, k.Segment.Hash.Bytes())
 	}
 	return nil
 }

@@ -21,8 +21,9 @@ import (
 // lanes would say no more than one. Nested values go in as JSON text, because
 // the hash of `[]`, `[NULL]` and NULL is the same.
 //
-// Lanes are summed, and cut to 64 bits by measure: order does not matter, multiplicity does, and
-// the hashes of disjoint sets of rows add up.
+// Lanes are summed, and cut to 64 bits by measure: order does not matter,
+// multiplicity does, and the hashes of disjoint sets of rows add up. The page
+// docs/format/identity.md says the same for people; HashScheme names it.
 func lanes(columns []dataset.Column) string {
 	sorted := slices.SortedFunc(slices.Values(columns), func(a, b dataset.Column) int { return cmp.Compare(a.Name, b.Name) })
 	var schema, values strings.Builder
