@@ -12,6 +12,7 @@ import (
 	"github.com/reedbed/reedbed/collect"
 	"github.com/reedbed/reedbed/internal/disk"
 	"github.com/reedbed/reedbed/journal"
+	"github.com/reedbed/reedbed/node"
 )
 
 // doorServer is the product's front door on its journal, wired as the node
@@ -20,6 +21,7 @@ import (
 // grace, so that the first second shows what a server does after it has run
 // for longer than the grace. release closes the journal.
 func doorServer(dir string) (s *http.Server, release func() error, err error) {
+	node.SaveMemory() // as `reedbed up` does
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	root, err := disk.Open(filepath.Join(dir, "journal"))
 	if err != nil {

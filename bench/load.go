@@ -38,6 +38,7 @@ type loaded struct {
 // run loads all of a journal into an empty catalog on the product's own parts
 // and compacts what there is to compact after every cycle, as the node does.
 func (l loading) run() (loaded, error) {
+	node.SaveMemory() // as `reedbed up` does
 	ctx := context.Background()
 	parts, err := l.open(ctx)
 	if err != nil {

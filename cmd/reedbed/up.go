@@ -18,6 +18,7 @@ func (c upCmd) Run(ctx context.Context, g *globals, term terminal) error {
 	if err != nil {
 		return err
 	}
+	node.SaveMemory()
 	n, err := node.Open(ctx, node.Options{Project: project, Log: g.logger(term)})
 	if err != nil {
 		return err
