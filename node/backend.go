@@ -181,7 +181,7 @@ func Version() string {
 // pages is everything the listener answers.
 func (n *Node) pages() (http.Handler, error) {
 	dashboards, problems := web.ReadDashboards(os.DirFS(n.project.DashboardsDir()), "dashboards")
-	n.problems.add(problems)
+	n.problems.set("dashboards", problems)
 	addr, _ := n.listener.Addr().(*net.TCPAddr)
 	o := web.Options{
 		Backend: backend{n}, Collect: n.door.Handler(), Dashboards: dashboards, Project: n.project.Config.Name,

@@ -212,11 +212,11 @@ func TestShortPath(t *testing.T) {
 	}
 }
 
-func TestProblemsAreReplacedAndAdded(t *testing.T) {
+func TestProblemsAreReplacedByFolder(t *testing.T) {
 	n := &Node{}
-	n.problems.set([]stage.Problem{{File: "a"}, {File: "b"}})
-	n.problems.set([]stage.Problem{{File: "c"}})
-	n.problems.add([]stage.Problem{{File: "d"}})
+	n.problems.set("dashboards", []stage.Problem{{File: "d"}}) // read before the stages, and kept when they are
+	n.problems.set("stages", []stage.Problem{{File: "a"}, {File: "b"}})
+	n.problems.set("stages", []stage.Problem{{File: "c"}})
 	if d := cmp.Diff([]stage.Problem{{File: "c"}, {File: "d"}}, n.Problems()); d != "" {
 		t.Error(d)
 	}

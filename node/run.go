@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -82,44 +83,43 @@ func (n *Node) serve(ctx context.Context, stop func()) error {
 		return err
 	}
 	server := collect.Server(pages)
-	var served sync.WaitGroup
-	var failure error
-	served.Go(func() {
-		if err := server.Serve(collect.LimitListener(n.listener, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
-			failure = err
-		}
-	})
-	<-ctx.Done()
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(collect.LimitListener(n.listener, maxConnections)) }()
+	select {
+	case err := <-served: // nobody asked it to end: without a front door the node is of no use
+		return fmt.Errorf("serve %s: %w", n.listener.Addr(), err)
+	case <-ctx.Done():
+	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
 	err = errors.Join(n.door.Drain(drain), server.Shutdown(drain))
-	served.Wait()
-	return errors.Join(failure, err)
+	if end := <-served; !errors.Is(end, http.ErrServerClosed) {
+		err = errors.Join(end, err)
+	}
+	return err
 }
 
-// problems are what is wrong with the project's files, as last deployed.
+// problems are what is wrong with the project's files, by the folder read last.
 type problems struct {
-	mu   sync.Mutex
-	list []stage.Problem
+	mu       sync.Mutex
+	byFolder map[string][]stage.Problem
 }
 
-func (p *problems) set(list []stage.Problem) {
+func (p *problems) set(folder string, list []stage.Problem) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.list = list
+	if p.byFolder == nil {
+		p.byFolder = map[string][]stage.Problem{}
+	}
+	p.byFolder[folder] = list
 }
 
-func (p *problems) add(list []stage.Problem) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.list = append(p.list, list...)
-}
-
-// Problems lists what is wrong with the project's stage files.
+// Problems lists what is wrong with the project's stages, side inputs and
+// dashboards.
 func (n *Node) Problems() []stage.Problem {
 	n.problems.mu.Lock()
 	defer n.problems.mu.Unlock()
-	return n.problems.list
+	return append(slices.Clone(n.problems.byFolder["stages"]), n.problems.byFolder["dashboards"]...)
 }
 
 // Deploy reads the project's definitions and puts them to work. Files with
@@ -130,7 +130,7 @@ func (n *Node) Deploy(ctx context.Context) error {
 		found, err = n.converger.Deploy(ctx, p)
 		return err
 	})
-	n.problems.set(found)
+	n.problems.set("stages", found)
 	for _, p := range found {
 		n.log.Error("stage file", "problem", p.Error())
 	}
