@@ -185,6 +185,9 @@ func (i *importing) read(original []byte) (shared []byte, items []event.Item) {
 		}
 		if _, err := i.decoder.Decode(item.Raw); err != nil {
 			item.Refusal = refusalOf(err)
+			if f, ok := i.format.(*ndjson); ok && f.mapping == nil {
+				item.Raw = bytes.Clone(f.line) // kept as it came, without our id
+			}
 		}
 	}
 	return shared, items
