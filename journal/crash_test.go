@@ -343,3 +343,41 @@ func failingWrites(w *world, seed uint64) {
 	w.powerFails()
 	w.reopen()
 }
+
+// TestFailedRemovalLeavesNoHole lets the disk keep the oldest segment while
+// everything before a later position is released.
+func TestFailedRemovalLeavesNoHole(t *testing.T) {
+	for _, kind := range []faultdisk.Kind{faultdisk.Remove, faultdisk.SyncDir} {
+		for seed := range uint64(20) {
+			w := newWorld(t, seed)
+			w.name = fmt.Sprintf("%s, seed %d", kind, seed)
+			j, err := journal.Open(w.disk, w.opt)
+			if err != nil {
+				w.fatalf("%v", err)
+			}
+			failed := false
+			w.fault(func(op faultdisk.Op) (faultdisk.Outcome, error) {
+				first := kind == faultdisk.Remove && op.Name == "00000000.seg" || kind == faultdisk.SyncDir && !failed
+				if op.Kind != kind || !first {
+					return faultdisk.Done, nil
+				}
+				failed = true
+				return faultdisk.Lost, errBroken
+			})
+			for range 4 {
+				for range 40 {
+					w.append(j, 8)
+				}
+				w.released = j.Durable()
+				j.Release(w.released)
+			}
+			w.append(j, 40)
+			if err := j.Close(); err != nil || !failed {
+				w.fatalf("close: %v; a removal has failed: %v", err, failed)
+			}
+			w.fault(nil)
+			w.disk = w.disk.CrashClone(w.rng)
+			w.reopen()
+		}
+	}
+}

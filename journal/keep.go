@@ -3,7 +3,9 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -30,8 +32,9 @@ const (
 // the writer needs it, and gives back what was released.
 type keeper struct {
 	*Journal
-	blanks  []*segment
-	reserve bool // the reserve file is there
+	blanks   []*segment
+	reserve  bool // the reserve file is there
+	unsynced bool // the last removal is not yet durable
 }
 
 // keep is the keeper goroutine.
@@ -98,7 +101,9 @@ func (k *keeper) prepare() prepared {
 		if seg.size == k.opt.SegmentBytes && k.wipe(seg) {
 			return prepared{segment: seg}
 		}
-		k.remove(seg)
+		if !k.remove(seg) {
+			break
+		}
 	}
 	seg, err := k.create()
 	if err != nil && disk.IsFull(err) {
@@ -207,27 +212,54 @@ func (k *keeper) freeReserve() {
 
 // reclaim removes expired segments beyond those kept for reuse, oldest first,
 // each durably before the next: what is left is never a journal with a hole.
+// After a failure the rest waits for the next release.
 func (k *keeper) reclaim() {
 	for {
 		seg := k.takeExpired(keptForReuse)
-		if seg == nil {
+		if seg == nil || !k.remove(seg) {
 			return
 		}
-		k.remove(seg)
 	}
 }
 
-func (k *keeper) remove(seg *segment) {
-	err := errors.Join(seg.file.Close(), k.fs.Remove(seg.name), k.fs.SyncDir("."))
-	if err != nil {
+// remove removes the file of a segment that was taken out of the journal. A
+// segment whose file stays is put back: a restart would find it again, and a
+// hole behind it if later ones had gone before it.
+func (k *keeper) remove(seg *segment) bool {
+	if err := k.fs.Remove(seg.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		k.log.Error("cannot remove a journal segment", "segment", seg.name, "error", err)
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.segments = slices.Insert(k.segments, 0, seg)
+		return false
 	}
+	k.unsynced = true
+	if err := seg.file.Close(); err != nil {
+		k.log.Warn("closing a removed journal segment", "segment", seg.name, "error", err)
+	}
+	return k.syncRemoval()
+}
+
+// syncRemoval makes the last removal durable, if it is not.
+func (k *keeper) syncRemoval() bool {
+	if !k.unsynced {
+		return true
+	}
+	if err := k.fs.SyncDir("."); err != nil {
+		k.log.Error("cannot make the removal of a journal segment durable", "error", err)
+		return false
+	}
+	k.unsynced = false
+	return true
 }
 
 // takeExpired takes the oldest segment out of the journal if it was released
-// long enough ago, nobody reads it, and at least spare others stay that are
-// just as expired.
+// long enough ago, nobody reads it, at least spare others stay that are just as
+// expired, and what was removed before it is gone for good.
 func (k *keeper) takeExpired(spare int) *segment {
+	if !k.syncRemoval() {
+		return nil
+	}
 	now := time.Now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
