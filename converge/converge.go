@@ -58,8 +58,7 @@ type Converger struct {
 	mu       sync.Mutex
 	stages   map[string]*deployed // replaced whole by Deploy
 	running  map[place]dataset.Task
-	settling int           // callers of Settle
-	idle     chan struct{} // closed and replaced whenever the loop finds nothing to do
+	settling []chan struct{} // one for each caller of Settle; closed when nothing is left to do
 }
 
 type place struct {
@@ -88,7 +87,7 @@ func New(o Options) *Converger {
 	}
 	return &Converger{
 		o: o, metrics: newMetrics(o.Registry), wake: make(chan struct{}, 1),
-		stages: map[string]*deployed{}, running: map[place]dataset.Task{}, idle: make(chan struct{}),
+		stages: map[string]*deployed{}, running: map[place]dataset.Task{},
 	}
 }
 
@@ -168,7 +167,7 @@ func (c *Converger) schedule(ctx context.Context, runs *sync.WaitGroup) (bool, e
 		return false, err
 	}
 	c.mu.Lock()
-	all, busy := c.settling > 0, len(c.running)
+	all, busy := len(c.settling) > 0, len(c.running)
 	c.mu.Unlock()
 	if busy >= c.o.Workers {
 		return false, nil
@@ -182,7 +181,7 @@ func (c *Converger) schedule(ctx context.Context, runs *sync.WaitGroup) (bool, e
 		runs.Go(func() { c.perform(ctx, k) })
 	}
 	if len(tasks) == 0 {
-		return false, c.noteIdle(ctx)
+		return false, c.noteIdle(ctx, mark)
 	}
 	return true, nil
 }

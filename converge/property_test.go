@@ -68,8 +68,6 @@ func (w *world) drawWindow(t *rapid.T, g dataset.Grain, in string) string {
 		return rapid.SampledFrom([]string{"latest", "as-of"}).Draw(t, "window")
 	case g == dataset.None:
 		return "all"
-	case len(in) > 9: // refused rows come and go; they anchor only their own time
-		return "same"
 	}
 	return rapid.SampledFrom([]string{"same", "same", "-1h..+1h", "-2d..0d", "-2h..-1h", "all"}).Draw(t, "window")
 }

@@ -25,7 +25,7 @@ func (c *Converger) run(ctx context.Context, k dataset.Task) (outcome string, er
 		return superseded, nil // set aside since it was chosen
 	}
 	b := dataset.Build{Task: k, CodeIdentity: s.identity, GitRevision: c.o.GitRevision}
-	if b.Inputs, err = c.o.Catalog.Inputs(ctx, k.Dataset, k.Partition); err != nil {
+	if b.Inputs, b.Absent, err = c.inputs(ctx, s, k); err != nil {
 		return "failed", c.fail(ctx, b, err)
 	}
 	b.TraceKey = stage.TraceKey(k.Dataset, k.Partition, s.identity, b.Inputs)
@@ -53,8 +53,7 @@ func (c *Converger) answer(ctx context.Context, s *deployed, b *dataset.Build) (
 		return "", err
 	}
 	switch {
-	case s.nothingToRead(b.Inputs):
-		b.Absent = true
+	case b.Absent:
 		return "absent", nil
 	case prior.Reusable:
 		b.Reuse = true
@@ -70,6 +69,13 @@ func (c *Converger) answer(ctx context.Context, s *deployed, b *dataset.Build) (
 		return "appended", nil
 	}
 	return "built", nil
+}
+
+// inputs takes the pointer vector of a task, and says whether it makes the
+// partition ABSENT: nothing anchors it, or there is nothing to read.
+func (c *Converger) inputs(ctx context.Context, s *deployed, k dataset.Task) (in []dataset.Promoted, absent bool, err error) {
+	in, anchored, err := c.o.Catalog.Inputs(ctx, k.Dataset, k.Partition)
+	return in, !anchored || s.nothingToRead(in), err
 }
 
 // nothingToRead reports whether every input that is cut by time is absent.

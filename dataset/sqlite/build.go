@@ -180,7 +180,9 @@ func (t *tx) promote(p *partition, b dataset.Build) error {
 	case b.Content != nil:
 		err = t.addContent(p, before, b, *b.Content)
 	default: // absent: what was there goes
-		err = t.addContent(p, before, b, dataset.NewContent{})
+		if err = t.vanish(p); err == nil {
+			err = t.vanish(&before.refused)
+		}
 	}
 	if err != nil {
 		return err
@@ -234,10 +236,8 @@ func (t *tx) reuse(p *partition, before pair, key []byte) error {
 		return nil
 	case old.rejected != 0:
 		return t.point(&before.refused, old.rejected)
-	case before.rejected.Rows > 0:
-		return t.addVersion(&before.refused, version{origin: "build"})
 	}
-	return err
+	return t.vanish(&before.refused)
 }
 
 // addContent writes computed content as versions, unless it equals what is
@@ -257,10 +257,29 @@ func (t *tx) addContent(p *partition, before pair, b dataset.Build, content data
 	if content.Segment != nil {
 		v.add = []dataset.NewSegment{*content.Segment}
 	}
-	if sameContent(before.output, v) && (before.output.Version != 0 || b.Absent) {
+	if sameContent(before.output, v) && before.output.Version != 0 {
 		return nil
 	}
 	return t.addVersion(p, v)
+}
+
+// vanish leaves p without a promoted version, which to its readers is ABSENT.
+// An empty version ends what was there, so that it is collected like any other.
+func (t *tx) vanish(p *partition) error {
+	old, err := t.promoted(*p)
+	if err != nil || old.Version == 0 {
+		return err
+	}
+	if err := t.addVersion(p, version{origin: "build"}); err != nil {
+		return err
+	}
+	if err := t.exec("DELETE FROM pointers WHERE partition_id = ? AND view = 'main'", p.id); err != nil {
+		return err
+	}
+	if err := t.exec("DELETE FROM versions WHERE partition_id = ? AND number = ?", p.id, p.lastVersion); err != nil {
+		return err
+	}
+	return t.recordReads(p.id, nil)
 }
 
 func sameContent(old dataset.Promoted, v version) bool {
@@ -275,13 +294,17 @@ func sameContent(old dataset.Promoted, v version) bool {
 	return rows == old.Rows && hash == old.Hash
 }
 
-// addRejected keeps the rows the stage refused in step with the output.
+// addRejected keeps the rows the stage refused in step with the output. None is
+// ABSENT, whatever was there before: what exists follows from the data alone.
 func (t *tx) addRejected(p *partition, before pair, v version, refused *dataset.NewSegment) error {
 	if refused != nil {
 		v.add = []dataset.NewSegment{*refused}
 	}
 	if !before.refuses || sameContent(before.rejected, v) {
 		return nil
+	}
+	if len(v.add) == 0 && !v.grows {
+		return t.vanish(&before.refused)
 	}
 	r, err := t.ensurePartition(before.refused.dataset, p.name)
 	if err != nil {

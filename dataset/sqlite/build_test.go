@@ -321,7 +321,7 @@ func TestAsOfKeepsWhatWasPromotedAtTheClose(t *testing.T) {
 	if got := due(t, c); len(got) != 0 {
 		t.Errorf("closed history follows: %v", got)
 	}
-	inputs, err := c.Inputs(ctx, "s", p)
+	inputs, _, err := c.Inputs(ctx, "s", p)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -100,7 +100,7 @@ func build(t *testing.T, c *Catalog, name, object string, rows int64) {
 			continue
 		}
 		s := segment(name, k.Partition, object+string(k.Partition), rows)
-		inputs, err := c.Inputs(t.Context(), name, k.Partition)
+		inputs, _, err := c.Inputs(t.Context(), name, k.Partition)
 		if err != nil {
 			t.Fatal(err)
 		}

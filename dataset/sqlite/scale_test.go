@@ -129,7 +129,7 @@ func TestLargeCatalog(t *testing.T) {
 		{"due, all", func() error { _, err := c.Due(t.Context(), 32, true); return err }},
 		{"next due", func() error { _, _, err := c.NextDue(t.Context()); return err }},
 		{"nothing to close", func() error { _, err := c.ClosePartitions(t.Context(), time.Now()); return err }},
-		{"inputs", func() error { _, err := c.Inputs(t.Context(), "day", "1972-01-01"); return err }},
+		{"inputs", func() error { _, _, err := c.Inputs(t.Context(), "day", "1972-01-01"); return err }},
 	} {
 		begun := time.Now()
 		if err := x.do(); err != nil {

@@ -76,15 +76,19 @@ func (c *Catalog) NextDue(ctx context.Context) (time.Time, bool, error) {
 // Inputs resolves what one output partition reads to promoted versions, all
 // from one snapshot: the pointer vector of a run. Partitions without a promoted
 // version are left out; a span with nothing in it is ABSENT as a whole.
-func (c *Catalog) Inputs(ctx context.Context, stage string, p dataset.Partition) ([]dataset.Promoted, error) {
-	var out []dataset.Promoted
-	err := c.view(ctx, func(t *tx) error {
+// anchored reports whether some input has anything in the time of the partition
+// itself: without that the partition does not exist, whatever its windows reach.
+func (c *Catalog) Inputs(ctx context.Context, stage string, p dataset.Partition) (out []dataset.Promoted, anchored bool, err error) {
+	err = c.view(ctx, func(t *tx) error {
 		d, err := t.dataset(stage)
 		if err != nil {
 			return err
 		}
 		own, err := t.partition(d, p)
 		if err != nil {
+			return err
+		}
+		if anchored, err = t.isAnchored(own); err != nil {
 			return err
 		}
 		return t.each(`SELECT d.id, d.name, e.kind, e.lo, e.hi FROM edges e JOIN datasets d ON d.id = e.input_id
@@ -102,7 +106,20 @@ func (c *Catalog) Inputs(ctx context.Context, stage string, p dataset.Partition)
 				return err
 			})
 	})
-	return out, err
+	return out, anchored, err
+}
+
+// isAnchored reports whether an input that is cut by time has a promoted version
+// in the time of p. What is not cut needs none.
+func (t *tx) isAnchored(p partition) (yes bool, err error) {
+	if p.name == dataset.Whole {
+		return true, nil
+	}
+	err = t.QueryRowContext(t.ctx, `SELECT EXISTS (SELECT 1 FROM edges e JOIN partitions q ON q.dataset_id = e.input_id
+		JOIN pointers x ON x.partition_id = q.id AND x.view = 'main'
+		WHERE e.dataset_id = ?1 AND q.ends > ?2 AND q.starts < ?3 AND q.starts > ?2 - 86400000000)`,
+		p.dataset.ID, micros(p.name.Start()), micros(p.name.End())).Scan(&yes)
+	return yes, err
 }
 
 func (t *tx) readThrough(inputID int64, input string, w dataset.Window, own partition) ([]dataset.Promoted, error) {
