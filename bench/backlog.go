@@ -81,11 +81,11 @@ func (f filling) fill(j *journal.Journal, lines io.Writer) (filled, error) {
 	var mu sync.Mutex // guards failures
 	var failures error
 	slots := make(chan struct{}, 64)
-	source := newEvents(f.Seed)
+	door := newDoor(f.Seed, f.Source)
 	start := time.Now().Add(-time.Hour).Truncate(time.Hour)
 	for n := 0; f.Events > 0 && done.Events < f.Events || f.Events == 0 && done.Bytes < f.Bytes; n++ {
 		at := start.Add(time.Duration(n*fillBatch) * time.Second / fillRate).Truncate(time.Microsecond)
-		record := source.record(f.Source, at)
+		record := door.record(at)
 		copies := 1
 		if n%fillTwice == fillTwice-1 {
 			copies, done.Repeats = 2, done.Repeats+fillBatch
@@ -121,19 +121,31 @@ func insist(j *journal.Journal, r journal.Record) error {
 	}
 }
 
+// door is what makes records of requests, as the front door does.
+type door struct {
+	events  *events
+	decoder *protocol.Decoder
+	source  string
+}
+
+func newDoor(seed uint64, source string) *door {
+	native, _ := protocol.ByName(protocol.Native)
+	return &door{newEvents(seed), protocol.NewDecoder(native, protocol.Limits{}), source}
+}
+
 // record is a request as the journal keeps it, and its events.
 type record struct {
 	payload []byte
 	items   []event.Item
 }
 
-func (e *events) record(source string, at time.Time) record {
+// record is valid until the next call, but for its payload.
+func (d *door) record(at time.Time) record {
+	request := d.decoder.Split(d.events.body(fillBatch, at.Add(-time.Second)), "")
 	b := event.Batch{
-		Source: source, Protocol: protocol.Native, ReceivedAt: at.UTC(),
-		ClientIP: "192.0.2.0", UserAgent: browsers[e.rng.IntN(len(browsers))],
-	}
-	for range fillBatch {
-		b.Items = append(b.Items, event.Item{Raw: e.append(nil, at.Add(-time.Second))})
+		Source: d.source, Protocol: protocol.Native, ReceivedAt: at.UTC(),
+		ClientIP: "192.0.2.0", UserAgent: browsers[d.events.rng.IntN(len(browsers))],
+		Shared: request.Shared, Items: request.Items,
 	}
 	return record{event.EncodeBatch(nil, &b), b.Items}
 }

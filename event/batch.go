@@ -11,7 +11,7 @@ import (
 
 // batchVersion is the first byte of an encoded batch. docs/format/batch.md is
 // the byte table; a reader refuses versions it does not know.
-const batchVersion = 1
+const batchVersion = 2
 
 const flagHistorical = 1
 
@@ -36,11 +36,13 @@ func EncodeBatch(dst []byte, b *Batch) []byte {
 }
 
 // appendItem writes the verdict's code first: an empty code is an accepted
-// item, which has no reason.
+// item, which has an outline instead of a reason.
 func appendItem(dst []byte, item *Item) []byte {
 	dst = appendText(dst, item.Refusal.Code)
 	if item.Refusal.Code != "" {
 		dst = appendText(dst, item.Refusal.Reason)
+	} else {
+		dst = appendBytes(dst, item.Outline)
 	}
 	return appendBytes(dst, item.Raw)
 }
@@ -96,9 +98,9 @@ type batchDecoder struct {
 
 func (d *batchDecoder) items() []Item {
 	n := d.uvarint()
-	// An item takes two bytes at least, so that a wrong count cannot make us
+	// An item takes three bytes at least, so that a wrong count cannot make us
 	// allocate beyond a multiple of the input.
-	if n > uint64(len(d.rest)/2) {
+	if n > uint64(len(d.rest)/3) {
 		d.failed = true
 	}
 	if d.failed || n == 0 {
@@ -109,6 +111,8 @@ func (d *batchDecoder) items() []Item {
 		item := &items[i]
 		if item.Refusal.Code = d.text(); item.Refusal.Code != "" {
 			item.Refusal.Reason = d.text()
+		} else {
+			item.Outline = d.bytes()
 		}
 		item.Raw = d.bytes()
 		if d.failed {

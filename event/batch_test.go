@@ -28,6 +28,8 @@ func anyBatch() *rapid.Generator[Batch] {
 			item := Item{Raw: raw.Draw(t, "raw")}
 			if item.Refusal.Code = text.Draw(t, "code"); item.Refusal.Code != "" {
 				item.Refusal.Reason = text.Draw(t, "reason")
+			} else {
+				item.Outline = raw.Draw(t, "outline")
 			}
 			b.Items = append(b.Items, item)
 		}
@@ -61,10 +63,10 @@ func TestBatchBytes(t *testing.T) {
 	b := Batch{
 		Source: "web", Protocol: "native", ReceivedAt: time.UnixMicro(0x0102030405060708), ClientIP: "::", UserAgent: "", Historical: true,
 		Shared: []byte(`{}`),
-		Items:  []Item{{Raw: []byte(`{1}`)}, {Refusal: Refusal{Code: "c", Reason: "why"}, Raw: []byte("x")}},
+		Items:  []Item{{Raw: []byte(`{1}`), Outline: []byte("o")}, {Refusal: Refusal{Code: "c", Reason: "why"}, Raw: []byte("x")}},
 	}
-	const want = "01" + "01" + "0807060504030201" + "03776562" + "066e6174697665" + "023a3a" + "00" + "027b7d" +
-		"02" + "00" + "037b317d" + "0163" + "03776879" + "0178"
+	const want = "02" + "01" + "0807060504030201" + "03776562" + "066e6174697665" + "023a3a" + "00" + "027b7d" +
+		"02" + "00" + "016f" + "037b317d" + "0163" + "03776879" + "0178"
 	if got := hex.EncodeToString(EncodeBatch(nil, &b)); got != want {
 		t.Errorf("encoded as\n%s, want\n%s", got, want)
 	}
@@ -81,7 +83,7 @@ func TestDecodeBatchRefuses(t *testing.T) {
 	if _, err := DecodeBatch(append(bytes.Clone(good), 0)); !errors.Is(err, ErrBatch) {
 		t.Errorf("a byte too many: %v", err)
 	}
-	for at, value := range map[int]byte{0: 2, 1: 2} {
+	for at, value := range map[int]byte{0: 1, 1: 2} {
 		wrong := bytes.Clone(good)
 		wrong[at] = value
 		if _, err := DecodeBatch(wrong); !errors.Is(err, ErrBatch) {
@@ -93,7 +95,7 @@ func TestDecodeBatchRefuses(t *testing.T) {
 func FuzzDecodeBatch(f *testing.F) {
 	f.Add(EncodeBatch(nil, &Batch{Source: "web", Items: []Item{{Raw: []byte("{}")}}}))
 	f.Add(EncodeBatch(nil, &Batch{Shared: []byte("{}"), Items: []Item{{Refusal: Refusal{Code: "c", Reason: "r"}, Raw: []byte("x")}, {}}}))
-	f.Add([]byte("\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\x7f"))
+	f.Add([]byte("\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\x7f"))
 	f.Fuzz(func(t *testing.T, p []byte) {
 		b, err := DecodeBatch(p)
 		if err != nil {

@@ -44,6 +44,10 @@ type Batch struct {
 type Item struct {
 	Refusal Refusal // zero: the raw bytes decode
 	Raw     []byte
+	// Outline is what the decoder that accepted Raw noted about it, so that it
+	// need not be read in full again; nil if nothing was. It belongs to the
+	// protocol and is opaque here.
+	Outline []byte
 }
 
 // Refusal says why bytes do not decode to an envelope. Code is a short stable

@@ -117,6 +117,7 @@ func complete(body []byte) bool {
 func (f *segment) events(id func() string) (shared []byte, items []event.Item) {
 	request := f.decoder.Split(bytes.Clone(f.body), "")
 	for _, item := range request.Items {
+		item.Outline = nil // of the bytes before an id was added
 		if item.Refusal == (event.Refusal{}) {
 			if rec, err := decode(item.Raw); err == nil {
 				item.Raw = withID(item.Raw, rec, "messageId", id)

@@ -78,7 +78,7 @@ func (b *batch) add(payload []byte, events uint32) error {
 		it := &request.Items[i]
 		why := it.Refusal
 		if why.Code == "" {
-			why = b.accept(decoder, &request, it.Raw, policy)
+			why = b.accept(decoder, &request, it, policy)
 		}
 		if why.Code != "" {
 			b.refuse(&request, it.Raw, why)
@@ -100,10 +100,10 @@ func (b *batch) decoder(name string) (*protocol.Decoder, error) {
 	return d, nil
 }
 
-// accept adds a row for raw. A refusal here means that the decoder or its
-// limits changed since the door accepted these bytes.
-func (b *batch) accept(decoder *protocol.Decoder, request *event.Batch, raw []byte, policy event.Policy) event.Refusal {
-	e, err := decoder.Decode(raw)
+// accept adds a row for an item. A refusal here means that the decoder or its
+// limits changed since the door accepted it.
+func (b *batch) accept(decoder *protocol.Decoder, request *event.Batch, it *event.Item, policy event.Policy) event.Refusal {
+	e, err := decoder.Read(it)
 	if err != nil {
 		if refusal, ok := errors.AsType[event.Refusal](err); ok {
 			return refusal

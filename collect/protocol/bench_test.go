@@ -75,7 +75,7 @@ func BenchmarkLoader(b *testing.B) {
 		}
 		d.Begin(batch.Shared)
 		for i := range batch.Items {
-			e, err := d.Decode(batch.Items[i].Raw)
+			e, err := d.Read(&batch.Items[i])
 			if err != nil {
 				b.Fatal(err)
 			}

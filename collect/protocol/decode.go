@@ -16,7 +16,7 @@ import (
 // to call and belongs to one goroutine.
 //
 // The front door calls Split once per request. The loader calls Begin once per
-// batch, then Decode for every accepted item, each followed, where wanted, by
+// batch, then Read for every accepted item, each followed, where wanted, by
 // PayloadHash and ID.
 type Decoder struct {
 	protocol Protocol
@@ -36,6 +36,8 @@ type Decoder struct {
 	integrations []byte   // a Segment message\'s own, or nil
 	refusal      event.Refusal
 	key          string // the write key in the event, if any
+	payload      uint64 // its payload hash
+	hashed       bool   // payload is known; else the members' hashes say it
 	sideMembers  []strictjson.Member
 	pairs        [][]byte
 	verdictOnly  bool // nobody reads Context and Extra: do not assemble them
@@ -43,9 +45,10 @@ type Decoder struct {
 	arena arena
 
 	// Of the request being split; see Split.
-	body    []byte
-	names   []string // of the envelope's members so far
-	request Request
+	body     []byte
+	names    []string // of the envelope's members so far
+	request  Request
+	outlines []byte // of the request's items
 }
 
 // NewDecoder returns a Decoder for one protocol.
@@ -68,11 +71,26 @@ func (d *Decoder) Begin(shared []byte) {
 // Decode returns the envelope of one event, or an event.Refusal if it does not
 // decode. The envelope aliases raw and memory that is never reused.
 func (d *Decoder) Decode(raw []byte) (event.Envelope, error) {
-	d.scan.Hashing, d.scan.Seed, d.verdictOnly = true, event.PayloadSeed, false
+	d.verdictOnly = false
 	end, ok := d.decodeAt(raw, 0)
 	if trailing := strictjson.Space(raw, end); ok && trailing < len(raw) {
 		d.refuse(string(strictjson.InvalidJSON), "something follows the event, at byte "+strconv.Itoa(trailing))
 	}
+	return d.answer()
+}
+
+// Read is Decode for an item that a door accepted. By the item's outline it
+// reads only what the envelope needs, with the same result.
+func (d *Decoder) Read(item *event.Item) (event.Envelope, error) {
+	if !d.follow(item) {
+		return d.Decode(item.Raw)
+	}
+	d.verdictOnly = false
+	d.envelopeOf(item.Raw)
+	return d.answer()
+}
+
+func (d *Decoder) answer() (event.Envelope, error) {
 	if d.refusal != (event.Refusal{}) {
 		return d.env, d.refusal
 	}
@@ -83,8 +101,15 @@ func (d *Decoder) Decode(raw []byte) (event.Envelope, error) {
 // raw JSON without the protocol's transport fields. It equals
 // event.PayloadHash.
 func (d *Decoder) PayloadHash() uint64 {
-	return d.scan.Fold(d.members, d.protocol.TransportFields)
+	if !d.hashed {
+		d.payload, d.hashed = d.fold(), true
+	}
+	return d.payload
 }
+
+// fold is the hash, under the seed they were read with, of the members that
+// are no transport fields.
+func (d *Decoder) fold() uint64 { return d.scan.Fold(d.members, d.protocol.TransportFields) }
 
 // ID returns the id of the event decoded last: the client's, or one derived
 // from its content. It must be called once for every event of a batch, in
@@ -106,11 +131,9 @@ func (d *Decoder) ID(receivedAt time.Time) string {
 // clients send no id.
 func (d *Decoder) contentHash() (sum [16]byte) {
 	binary.BigEndian.PutUint64(sum[:8], d.PayloadHash())
-	d.scan.Seed = event.ContentSeed
+	d.scan.Hashing, d.scan.Seed = true, event.ContentSeed
 	d.members, _, _ = d.scan.Object(d.raw, 0, d.members[:0])
-	binary.BigEndian.PutUint64(sum[8:], d.PayloadHash())
-	d.scan.Seed = event.PayloadSeed
-	d.members, _, _ = d.scan.Object(d.raw, 0, d.members[:0])
+	binary.BigEndian.PutUint64(sum[8:], d.fold())
 	return sum
 }
 
@@ -118,23 +141,37 @@ func (d *Decoder) contentHash() (sum [16]byte) {
 // the JSON is refused, so that where it ends is not known; all other refusals
 // leave ok true.
 func (d *Decoder) decodeAt(data []byte, at int) (end int, ok bool) {
-	d.env = event.Envelope{Seq: -1}
-	d.extra, d.integrations = d.extra[:0], nil
-	d.refusal, d.key = event.Refusal{}, ""
 	var err error
+	d.forget()
+	d.scan.Hashing, d.scan.Seed = true, event.PayloadSeed
 	d.members, end, err = d.scan.Object(data, at, d.members[:0])
 	if err != nil {
 		d.refusal = refusalOf(err, at)
 		return at, false
 	}
-	d.raw = data[at:end:end]
-	if len(d.raw) > d.lim.EventBytes {
-		d.refuse(CodeTooLarge, fmt.Sprintf("the event has %d bytes; the limit is %d", len(d.raw), d.lim.EventBytes))
-		return end, true
+	d.envelopeOf(data[at:end:end])
+	return end, true
+}
+
+// forget drops what is known of the event before.
+func (d *Decoder) forget() {
+	d.env = event.Envelope{Seq: -1}
+	d.extra, d.integrations = d.extra[:0], nil
+	d.refusal, d.key = event.Refusal{}, ""
+	d.hashed = false
+}
+
+// envelopeOf reads the envelope of an event whose members are known, and
+// judges it.
+func (d *Decoder) envelopeOf(raw []byte) {
+	d.raw = raw
+	if len(raw) > d.lim.EventBytes {
+		d.refuse(CodeTooLarge, fmt.Sprintf("the event has %d bytes; the limit is %d", len(raw), d.lim.EventBytes))
+		return
 	}
 	if d.shared.err != nil {
 		d.refuse(CodeBadShared, "the fields its batch shares do not decode: "+d.shared.err.Error())
-		return end, true
+		return
 	}
 	d.env.Type = d.shared.typ
 	d.env.SentAt = d.shared.sentAt
@@ -143,7 +180,6 @@ func (d *Decoder) decodeAt(data []byte, at int) (end int, ok bool) {
 	if !d.verdictOnly && d.refusal.Code == "" {
 		d.assemble()
 	}
-	return end, true
 }
 
 // refusalOf says of an error of strictjson where in the event it is.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/reedbed/reedbed/event"
 	"github.com/reedbed/reedbed/internal/strictjson"
 )
@@ -43,6 +45,7 @@ func FuzzSplit(f *testing.F) {
 					t.Fatalf("%s: %q: the door accepts %q, the loader %q: %v", p.Name, item.Raw, r.IDs[i], e.ID, err)
 				}
 				checkEnvelope(t, p, loader, item.Raw, e)
+				checkOutline(t, p, r.Shared, &item)
 			}
 		}
 	})
@@ -87,6 +90,50 @@ func checkEnvelope(t *testing.T, p Protocol, d *Decoder, raw []byte, e event.Env
 	if err != nil || d.PayloadHash() != want {
 		t.Fatalf("%q: payload hash %#x, want %#x (%v)", raw, d.PayloadHash(), want, err)
 	}
+}
+
+// checkOutline checks that an item reads by its outline as it decodes in full.
+func checkOutline(t *testing.T, p Protocol, shared []byte, item *event.Item) {
+	full, short := NewDecoder(p, Limits{}), NewDecoder(p, Limits{})
+	full.Begin(shared)
+	short.Begin(shared)
+	want, err := full.Decode(item.Raw)
+	got, errShort := short.Read(item)
+	if err != nil || errShort != nil {
+		t.Fatalf("%s: %q: in full %v, by its outline %v", p.Name, item.Raw, err, errShort)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatalf("%s: %q (-in full +by its outline)\n%s", p.Name, item.Raw, diff)
+	}
+	if full.PayloadHash() != short.PayloadHash() || full.ID(want.Time) != short.ID(got.Time) {
+		t.Fatalf("%s: %q: hash %#x, id %q; by the outline hash %#x, id %q", p.Name, item.Raw,
+			full.PayloadHash(), full.ID(want.Time), short.PayloadHash(), short.ID(got.Time))
+	}
+	if len(item.Outline) == 0 {
+		t.Fatalf("%s: %q has no outline", p.Name, item.Raw)
+	}
+}
+
+// FuzzRead reads by outlines nobody made: whatever they say, bytes outside the
+// event are not touched, and one that does not fit changes nothing.
+func FuzzRead(f *testing.F) {
+	head := "\x01\x00\x00\x00\x00\x00\x00\x00\x00"
+	f.Add([]byte(`{"name":"P","properties":{"a":[1]},"context":{}}`), []byte(head+"\x09\x02"))
+	f.Add([]byte(`{"name":"P","properties":{"a":[1]}}`), []byte(head+"\x08"))
+	f.Add([]byte(`{"name":"P" , "seq" : 12 ,"x":["\\""]}`), []byte(head+"\x06"))
+	f.Add([]byte(`{"a":"\`), []byte(head))
+	f.Fuzz(func(t *testing.T, raw, outline []byte) {
+		d := decoder(t, Native)
+		raw = raw[:len(raw):len(raw)]
+		e, err := d.Read(&event.Item{Raw: raw, Outline: outline})
+		if d.follow(&event.Item{Raw: raw, Outline: outline}) {
+			return
+		}
+		want, wantErr := decoder(t, Native).Decode(raw)
+		if diff := cmp.Diff(want, e); diff != "" || !errors.Is(err, wantErr) {
+			t.Fatalf("%q by %q: %v, want %v (-want +got)\n%s", raw, outline, err, wantErr, diff)
+		}
+	})
 }
 
 func FuzzDecode(f *testing.F) {

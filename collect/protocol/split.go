@@ -26,7 +26,8 @@ type Request struct {
 // with its exact bytes and the reason; so does, as one item, all that follows a
 // place from which no further event can be found. An empty body has no items.
 func (d *Decoder) Split(body []byte, typ string) *Request {
-	d.scan.Hashing, d.verdictOnly = false, true
+	d.verdictOnly = true
+	d.outlines = d.outlines[:0]
 	d.body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
 	d.shared = sharedFields{typ: typ}
 	d.request = Request{Items: d.request.Items[:0], IDs: d.request.IDs[:0]}
@@ -137,7 +138,7 @@ func (d *Decoder) nextLine(i int) int {
 // item adds the event decoded last, which is body[from:to].
 func (d *Decoder) item(from, to int) {
 	raw := bytes.TrimRight(d.body[from:to:to], " \t\r\n")
-	d.request.Items = append(d.request.Items, event.Item{Refusal: d.refusal, Raw: raw})
+	d.request.Items = append(d.request.Items, event.Item{Refusal: d.refusal, Raw: raw, Outline: d.outline()})
 	d.request.IDs = append(d.request.IDs, d.env.ID)
 	if d.key != "" {
 		d.request.Key = d.key

@@ -47,6 +47,20 @@ func BenchmarkValidate(b *testing.B) {
 			}
 		}
 	})
+	b.Run("outlined", func(b *testing.B) {
+		members, _, err := NewScanner(Limits{}).Object(event, 0, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		outline := AppendOutline(nil, members)
+		b.SetBytes(int64(len(event)))
+		b.ReportAllocs()
+		for b.Loop() {
+			if members, _ = Outlined(event, outline, members[:0]); len(members) == 0 {
+				b.Fatal("does not fit its outline")
+			}
+		}
+	})
 	b.Run("skip", func(b *testing.B) {
 		b.SetBytes(int64(len(event)))
 		for b.Loop() {
