@@ -12,7 +12,6 @@ import (
 	"github.com/reedbed/reedbed/dataset"
 	"github.com/reedbed/reedbed/dataset/sqlite"
 	"github.com/reedbed/reedbed/engine"
-	"github.com/reedbed/reedbed/stage"
 )
 
 // run answers one task: it takes a pointer vector, derives the trace key, and
@@ -28,7 +27,7 @@ func (c *Converger) run(ctx context.Context, k dataset.Task) (outcome string, er
 	if b.Inputs, b.Absent, err = c.inputs(ctx, s, k); err != nil {
 		return "failed", c.fail(ctx, b, err)
 	}
-	b.TraceKey = stage.TraceKey(k.Dataset, k.Partition, s.identity, b.Inputs)
+	b.TraceKey = dataset.TraceKey(k.Dataset, k.Partition, s.identity, dataset.Reads(b.Inputs))
 	outcome, err = c.answer(ctx, s, &b)
 	if err == nil {
 		err = c.o.Catalog.CommitBuild(ctx, b)

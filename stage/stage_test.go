@@ -123,16 +123,3 @@ func TestOrder(t *testing.T) {
 		})
 	}
 }
-
-func TestTraceKeyTellsAbsentFromEmpty(t *testing.T) {
-	id := []byte("code")
-	absent := TraceKey("s", "2026-01-01T00", id, []dataset.Promoted{{Dataset: "a"}})
-	empty := TraceKey("s", "2026-01-01T00", id, []dataset.Promoted{{Dataset: "a", Version: 3}})
-	again := TraceKey("s", "2026-01-01T00", id, []dataset.Promoted{{Dataset: "a", Version: 9}})
-	if string(absent) == string(empty) {
-		t.Error("an absent input and an empty one give the same key")
-	}
-	if string(empty) != string(again) {
-		t.Error("the version's number is part of the key; only its content may be")
-	}
-}

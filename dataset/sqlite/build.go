@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -330,18 +329,14 @@ func (t *tx) record(p *partition, now pair, b dataset.Build) error {
 	if err != nil {
 		return err
 	}
-	inputs, err := json.Marshal(b.Inputs)
-	if err != nil {
-		return err
-	}
 	if !p.closed {
 		if err := t.exec("DELETE FROM traces WHERE partition_id = ? AND version = ?", p.id, now.output.Version); err != nil {
 			return err
 		}
 	}
-	err = t.exec(`INSERT INTO traces (partition_id, trace_key, version, rejected_version, inputs, created_at) VALUES (?,?,?,?,?,?)
+	err = t.exec(`INSERT INTO traces (partition_id, trace_key, version, rejected_version, created_at) VALUES (?,?,?,?,?)
 		ON CONFLICT (partition_id, trace_key) DO UPDATE SET version = excluded.version, rejected_version = excluded.rejected_version`,
-		p.id, b.TraceKey, now.output.Version, nullable(now.rejected.Version), string(inputs), t.now)
+		p.id, b.TraceKey, now.output.Version, nullable(now.rejected.Version), t.now)
 	if err != nil {
 		return err
 	}

@@ -108,7 +108,6 @@ CREATE TABLE traces (
   trace_key        BLOB NOT NULL,
   version          INTEGER NOT NULL,   -- of this partition
   rejected_version INTEGER,            -- of the same partition of <dataset>_rejected
-  inputs           TEXT NOT NULL,
   created_at       INTEGER NOT NULL,
   PRIMARY KEY (partition_id, trace_key)
 ) WITHOUT ROWID;
