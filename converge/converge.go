@@ -55,6 +55,12 @@ type Converger struct {
 	metrics *metrics
 	wake    chan struct{} // one slot: something may have become due
 
+	// What only the loop of Run knows.
+	looked map[place]int64      // due work that must be computed, by generation
+	bulk   bool                 // the last pass found every answer on record
+	barren map[string]time.Time // datasets whose history could not run, until when to leave them
+	turn   string               // the owner whose history ran last
+
 	mu       sync.Mutex
 	stages   map[string]*deployed // replaced whole by Deploy
 	running  map[place]dataset.Task
@@ -87,7 +93,7 @@ func New(o Options) *Converger {
 	}
 	return &Converger{
 		o: o, metrics: newMetrics(o.Registry), wake: make(chan struct{}, 1),
-		stages: map[string]*deployed{}, running: map[place]dataset.Task{},
+		stages: map[string]*deployed{}, running: map[place]dataset.Task{}, barren: map[string]time.Time{},
 	}
 }
 
@@ -157,7 +163,8 @@ func (c *Converger) rest(ctx context.Context) {
 	}
 }
 
-// schedule starts what can start and reports whether it started anything.
+// schedule answers what is known and starts what can start, and reports whether
+// there was anything of either.
 func (c *Converger) schedule(ctx context.Context, runs *sync.WaitGroup) (bool, error) {
 	mark, err := c.o.Watermark(ctx)
 	if err != nil {
@@ -166,44 +173,23 @@ func (c *Converger) schedule(ctx context.Context, runs *sync.WaitGroup) (bool, e
 	if _, err := c.o.Catalog.ClosePartitions(ctx, mark); err != nil {
 		return false, err
 	}
-	c.mu.Lock()
-	all, busy := len(c.settling) > 0, len(c.running)
-	c.mu.Unlock()
-	if busy >= c.o.Workers {
-		return false, nil
-	}
-	due, err := c.o.Catalog.Due(ctx, 16*c.o.Workers, all)
+	due, err := c.due(ctx)
 	if err != nil {
 		return false, err
 	}
+	due, answered, err := c.answerKnown(ctx, due)
+	if err != nil {
+		return false, err
+	}
+	c.bulk = answered > 0 && len(due) == 0
 	tasks := c.choose(due)
 	for _, k := range tasks {
 		runs.Go(func() { c.perform(ctx, k) })
 	}
-	if len(tasks) == 0 {
+	if len(tasks) == 0 && answered == 0 {
 		return false, c.noteIdle(ctx, mark)
 	}
 	return true, nil
-}
-
-// choose takes as many due tasks as there are free workers, and none that reads
-// what a running task is about to change.
-func (c *Converger) choose(due []dataset.Task) []dataset.Task {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var out []dataset.Task
-	for _, k := range due {
-		if len(c.running) >= c.o.Workers {
-			break
-		}
-		here := place{k.Dataset, k.Partition}
-		if _, runs := c.running[here]; runs || c.stages[k.Dataset] == nil || c.blocked(k) {
-			continue
-		}
-		c.running[here] = k
-		out = append(out, k)
-	}
-	return out
 }
 
 // blocked reports whether a running task is about to change an input of k.

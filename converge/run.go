@@ -14,61 +14,69 @@ import (
 	"github.com/reedbed/reedbed/engine"
 )
 
-// run answers one task: it takes a pointer vector, derives the trace key, and
-// computes only if no promoted or earlier version carries that key.
-func (c *Converger) run(ctx context.Context, k dataset.Task) (outcome string, err error) {
+// answer is what is to be done about a task.
+type answer struct {
+	stage *deployed
+	build dataset.Build
+	prior sqlite.Prior
+	known string // the outcome, if nothing needs computing; else ""
+}
+
+// look takes a pointer vector for a task, derives the trace key, and finds out
+// whether a promoted or an earlier version carries it.
+func (c *Converger) look(ctx context.Context, k dataset.Task) (a answer, err error) {
 	c.mu.Lock()
-	s := c.stages[k.Dataset]
+	a.stage = c.stages[k.Dataset]
 	c.mu.Unlock()
-	if s == nil {
-		return superseded, nil // set aside since it was chosen
+	if a.stage == nil {
+		a.known = superseded // set aside since it was chosen
+		return a, nil
 	}
-	b := dataset.Build{Task: k, CodeIdentity: s.identity, GitRevision: c.o.GitRevision}
-	if b.Inputs, b.Absent, err = c.inputs(ctx, s, k); err != nil {
-		return "failed", c.fail(ctx, b, err)
+	b := &a.build
+	*b = dataset.Build{Task: k, CodeIdentity: a.stage.identity, GitRevision: c.o.GitRevision}
+	if b.Inputs, b.Absent, err = c.inputs(ctx, a.stage, k); err != nil {
+		return a, err
 	}
-	b.TraceKey = dataset.TraceKey(k.Dataset, k.Partition, s.identity, dataset.Reads(b.Inputs))
-	outcome, err = c.answer(ctx, s, &b)
-	if err == nil {
-		err = c.o.Catalog.CommitBuild(ctx, b)
+	b.TraceKey = dataset.TraceKey(k.Dataset, k.Partition, a.stage.identity, dataset.Reads(b.Inputs))
+	if a.prior, err = c.o.Catalog.Prior(ctx, k.Dataset, k.Partition, b.TraceKey); err != nil {
+		return a, err
+	}
+	switch {
+	case b.Absent:
+		a.known = "absent"
+	case a.prior.Fresh:
+		b.Reuse, a.known = true, "fresh"
+	case a.prior.Reusable:
+		b.Reuse, a.known = true, "reused"
+	}
+	return a, nil
+}
+
+// run answers one task: it computes only if it must.
+func (c *Converger) run(ctx context.Context, k dataset.Task) (outcome string, err error) {
+	a, err := c.look(ctx, k)
+	if err == nil && a.known == "" {
+		a.known, err = "built", c.compute(ctx, a.stage, &a.build, a.prior)
+		if err == nil && a.build.Content.Append {
+			a.known = "appended"
+		}
+	}
+	if err == nil && a.known != superseded {
+		err = c.o.Catalog.CommitBuild(ctx, a.build)
 	}
 	if errors.Is(err, dataset.ErrSuperseded) {
 		return superseded, nil
 	}
 	if err != nil {
-		return "failed", c.fail(ctx, b, err)
+		a.build.Task = k
+		return "failed", c.fail(ctx, a.build, err)
 	}
-	return outcome, nil
+	return a.known, nil
 }
 
 // superseded is the outcome of a task whose stage was deployed anew or set
 // aside meanwhile: nothing is kept, and the partition is still due.
 const superseded = "superseded"
-
-// answer decides what the outcome is and computes it if need be.
-func (c *Converger) answer(ctx context.Context, s *deployed, b *dataset.Build) (outcome string, err error) {
-	prior, err := c.o.Catalog.Prior(ctx, b.Task.Dataset, b.Task.Partition, b.TraceKey)
-	if err != nil {
-		return "", err
-	}
-	switch {
-	case b.Absent:
-		return "absent", nil
-	case prior.Reusable:
-		b.Reuse = true
-		if prior.Fresh {
-			return "fresh", nil
-		}
-		return "reused", nil
-	}
-	if err := c.compute(ctx, s, b, prior); err != nil {
-		return "", err
-	}
-	if b.Content.Append {
-		return "appended", nil
-	}
-	return "built", nil
-}
 
 // inputs takes the pointer vector of a task, and says whether it makes the
 // partition ABSENT: nothing anchors it, or there is nothing to read.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"github.com/reedbed/reedbed/dataset/sqlite"
 )
 
 // noteIdle tells those who wait in Settle that nothing runs and nothing is due.
@@ -23,7 +25,8 @@ func (c *Converger) noteIdle(ctx context.Context, mark time.Time) error {
 	}
 	// Nothing was due when the catalog was asked with everything included, and
 	// nothing has started since: only failures, if anything, are left.
-	if due, err := c.o.Catalog.Due(ctx, 1, true); err != nil || len(due) > 0 {
+	due, err := c.o.Catalog.Due(ctx, sqlite.Ask{Limit: 1, All: true})
+	if err != nil || len(due.Live)+len(due.History) > 0 {
 		return err
 	}
 	for _, idle := range waiting {

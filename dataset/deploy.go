@@ -28,6 +28,8 @@ type Deployment struct {
 // Task is one dirty partition that is due.
 type Task struct {
 	Dataset    string
+	Owner      string // of the dataset
+	Depth      int    // of the dataset, from the built-in ones
 	Partition  Partition
 	Generation int64 // the dirty entry's; a commit answers exactly this one
 	Closed     bool

@@ -125,25 +125,41 @@ func (t *tx) pair(p partition) (out pair, err error) {
 // changes nothing. A crash before it repeats the task; after it, the task is
 // done. dataset.ErrSuperseded says that another definition is deployed by now.
 func (c *Catalog) CommitBuild(ctx context.Context, b dataset.Build) error {
+	return c.update(ctx, func(t *tx) error { return t.commitBuild(b) })
+}
+
+// CommitBuilds is CommitBuild for many tasks at once, all or none; those that
+// are superseded are left out.
+func (c *Catalog) CommitBuilds(ctx context.Context, builds []dataset.Build) error {
 	return c.update(ctx, func(t *tx) error {
-		d, err := t.runningStage(b)
-		if err != nil {
-			return err
-		}
-		p, err := t.partition(d, b.Task.Partition)
-		if err != nil {
-			return err
-		}
-		if !b.Absent || p.id != 0 {
-			if p, err = t.ensurePartition(d, b.Task.Partition); err != nil {
+		for _, b := range builds {
+			if err := t.commitBuild(b); err != nil && !errors.Is(err, dataset.ErrSuperseded) {
 				return err
 			}
-			if err := t.promote(&p, b); err != nil {
-				return fmt.Errorf("commit %s@%s: %w", b.Task.Dataset, b.Task.Partition, err)
-			}
 		}
-		return t.clean(p, b.Task)
+		return nil
 	})
+}
+
+// commitBuild writes nothing before it knows that the build is not superseded.
+func (t *tx) commitBuild(b dataset.Build) error {
+	d, err := t.runningStage(b)
+	if err != nil {
+		return err
+	}
+	p, err := t.partition(d, b.Task.Partition)
+	if err != nil {
+		return err
+	}
+	if !b.Absent || p.id != 0 {
+		if p, err = t.ensurePartition(d, b.Task.Partition); err != nil {
+			return err
+		}
+		if err := t.promote(&p, b); err != nil {
+			return fmt.Errorf("commit %s@%s: %w", b.Task.Dataset, b.Task.Partition, err)
+		}
+	}
+	return t.clean(p, b.Task)
 }
 
 // runningStage returns the build's stage if its definition is the deployed one.

@@ -28,7 +28,7 @@ func closeAll(t *testing.T, c *Catalog) {
 
 func tasks(t *testing.T, c *Catalog) []dataset.Task {
 	t.Helper()
-	out, err := c.Due(t.Context(), 1000, true)
+	out, err := listDue(t.Context(), c, Ask{Limit: 1000, All: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +213,7 @@ func TestDependencyOrder(t *testing.T) {
 	done := map[dataset.Partition]bool{}
 	runs := 0
 	for {
-		some, err := c.Due(t.Context(), 1, false)
+		some, err := listDue(t.Context(), c, Ask{Limit: 1, All: false})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -260,7 +260,7 @@ func TestFailureHoldsUpNobody(t *testing.T) {
 	}
 	build(t, c, "down", "x", 1)
 	load(t, c, segment(dataset.Raw, p, "c", 1))
-	if some, err := c.Due(ctx, 9, false); err != nil || len(some) != 0 {
+	if some, err := listDue(ctx, c, Ask{Limit: 9, All: false}); err != nil || len(some) != 0 {
 		t.Errorf("a load frees what fails only after the debounce: %v, %v", some, err)
 	}
 	k.t = k.t.Add(2 * time.Minute)
@@ -392,4 +392,10 @@ func TestSegmentsThatAreGoneAreNotReadAsNothing(t *testing.T) {
 	if _, err := c.Segments(t.Context(), old); !errors.Is(err, dataset.ErrSegmentGone) {
 		t.Errorf("after it: %v", err)
 	}
+}
+
+// listDue lists live work and then history.
+func listDue(ctx context.Context, c *Catalog, ask Ask) ([]dataset.Task, error) {
+	due, err := c.Due(ctx, ask)
+	return append(due.Live, due.History...), err
 }

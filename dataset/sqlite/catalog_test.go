@@ -77,7 +77,7 @@ func stageOver(name, input, window string, grain dataset.Grain, depth int) datas
 
 func due(t *testing.T, c *Catalog) []string {
 	t.Helper()
-	tasks, err := c.Due(t.Context(), 1000, true)
+	tasks, err := listDue(t.Context(), c, Ask{Limit: 1000, All: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func due(t *testing.T, c *Catalog) []string {
 // build answers every due task of a dataset with one segment a partition.
 func build(t *testing.T, c *Catalog, name, object string, rows int64) {
 	t.Helper()
-	tasks, err := c.Due(t.Context(), 1000, true)
+	tasks, err := listDue(t.Context(), c, Ask{Limit: 1000, All: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +258,7 @@ func TestGoingBackIsAPointerMove(t *testing.T) {
 	if err != nil || !prior.Reusable || prior.Fresh {
 		t.Fatalf("no trace of the first run: %+v, %v", prior, err)
 	}
-	tasks, err := c.Due(ctx, 10, true)
+	tasks, err := listDue(ctx, c, Ask{Limit: 10, All: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +270,7 @@ func TestGoingBackIsAPointerMove(t *testing.T) {
 	}
 	// Appending to what was gone back to must not bring the later version's rows.
 	load(t, c, segment(dataset.Raw, p, "d", 1))
-	if tasks, err = c.Due(ctx, 10, true); err != nil {
+	if tasks, err = listDue(ctx, c, Ask{Limit: 10, All: true}); err != nil {
 		t.Fatal(err)
 	}
 	prior, err = c.Prior(ctx, "s", p, []byte("three"))
@@ -293,7 +293,7 @@ func TestDirtyAgainWhileRunning(t *testing.T) {
 	const p = "2026-04-01T10"
 	load(t, c, segment(dataset.Raw, p, "a", 1))
 	deploy(t, c, stageOver("s", dataset.Raw, "same", dataset.Hour, 1))
-	tasks, err := c.Due(ctx, 10, false)
+	tasks, err := listDue(ctx, c, Ask{Limit: 10, All: false})
 	if err != nil || len(tasks) != 1 {
 		t.Fatal(tasks, err)
 	}
@@ -305,7 +305,7 @@ func TestDirtyAgainWhileRunning(t *testing.T) {
 	if d := cmp.Diff([]string{"s@" + p}, due(t, c)); d != "" {
 		t.Errorf("the second load was forgotten: %s", d)
 	}
-	if tasks, err = c.Due(ctx, 10, false); err != nil || len(tasks) != 0 {
+	if tasks, err = listDue(ctx, c, Ask{Limit: 10, All: false}); err != nil || len(tasks) != 0 {
 		t.Errorf("it may not run at once, its debounce is a minute: %v, %v", tasks, err)
 	}
 	s, err := c.Status(ctx)

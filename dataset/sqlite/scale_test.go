@@ -125,8 +125,8 @@ func TestLargeCatalog(t *testing.T) {
 		do   func() error
 	}{
 		{"status", func() error { _, err := c.Status(t.Context()); return err }},
-		{"due", func() error { _, err := c.Due(t.Context(), 32, false); return err }},
-		{"due, all", func() error { _, err := c.Due(t.Context(), 32, true); return err }},
+		{"due", func() error { _, err := c.Due(t.Context(), Ask{Limit: 32, All: false}); return err }},
+		{"due, all", func() error { _, err := c.Due(t.Context(), Ask{Limit: 32, All: true}); return err }},
 		{"next due", func() error { _, _, err := c.NextDue(t.Context()); return err }},
 		{"nothing to close", func() error { _, err := c.ClosePartitions(t.Context(), time.Now()); return err }},
 		{"inputs", func() error { _, _, err := c.Inputs(t.Context(), "day", "1972-01-01"); return err }},
@@ -152,7 +152,7 @@ func TestQueriesOfTheLoopUseIndexes(t *testing.T) {
 		args []any
 	}{
 		"due, live":    {dueLive, []any{1, 1, 1, 1}},
-		"due, history": {dueHistory, []any{1, 1, 1, 1}},
+		"due, history": {dueHistory, []any{1, 1, 1, 1, 1}},
 		"next due":     {"SELECT MIN(not_before) FROM dirty WHERE not_before > ?", []any{1}},
 		"closable":     {closable, []any{1}},
 	} {

@@ -150,6 +150,7 @@ CREATE TABLE dirty (
 CREATE INDEX dirty_due ON dirty (not_before);
 CREATE INDEX dirty_by_start ON dirty (dataset_id, starts);
 CREATE INDEX dirty_by_end ON dirty (ends);
+CREATE INDEX dirty_newest ON dirty (dataset_id, ends);
 CREATE INDEX dirty_failed ON dirty (since) WHERE failed_key IS NOT NULL;
 
 CREATE TABLE causes (
@@ -238,3 +239,75 @@ CREATE TABLE audit (
   action TEXT NOT NULL,
   detail TEXT NOT NULL
 );
+
+-- What status tells of each dataset, kept by the triggers below, so that nobody
+-- counts partitions to know how they are. due counts dirty entries: due_new those
+-- whose partition is not on record yet, due_promoted those that have a promoted
+-- version.
+CREATE TABLE counts (
+  dataset_id   INTEGER PRIMARY KEY REFERENCES datasets(id),
+  partitions   INTEGER NOT NULL DEFAULT 0,
+  open         INTEGER NOT NULL DEFAULT 0,
+  promoted     INTEGER NOT NULL DEFAULT 0,
+  rows         INTEGER NOT NULL DEFAULT 0, -- of promoted versions
+  due          INTEGER NOT NULL DEFAULT 0,
+  due_new      INTEGER NOT NULL DEFAULT 0,
+  due_promoted INTEGER NOT NULL DEFAULT 0,
+  failed       INTEGER NOT NULL DEFAULT 0
+);
+
+CREATE TRIGGER count_dataset AFTER INSERT ON datasets BEGIN
+  INSERT INTO counts (dataset_id) VALUES (NEW.id);
+END;
+
+CREATE TRIGGER count_partition AFTER INSERT ON partitions BEGIN
+  UPDATE counts SET partitions = partitions + 1, open = open + (NEW.closed_at IS NULL AND NEW.ends > 0),
+    due_new = due_new - EXISTS (SELECT 1 FROM dirty WHERE dataset_id = NEW.dataset_id AND name = NEW.name)
+  WHERE dataset_id = NEW.dataset_id;
+END;
+
+CREATE TRIGGER count_closing AFTER UPDATE OF closed_at ON partitions
+WHEN NEW.ends > 0 AND (OLD.closed_at IS NULL) <> (NEW.closed_at IS NULL) BEGIN
+  UPDATE counts SET open = open + (NEW.closed_at IS NULL) - (OLD.closed_at IS NULL) WHERE dataset_id = NEW.dataset_id;
+END;
+
+CREATE TRIGGER count_pointer AFTER INSERT ON pointers WHEN NEW.view = 'main' BEGIN
+  UPDATE counts SET promoted = promoted + 1,
+    rows = rows + COALESCE((SELECT rows FROM versions WHERE partition_id = NEW.partition_id AND number = NEW.version), 0),
+    due_promoted = due_promoted + EXISTS (SELECT 1 FROM partitions p JOIN dirty w ON w.dataset_id = p.dataset_id AND w.name = p.name WHERE p.id = NEW.partition_id)
+  WHERE dataset_id = (SELECT dataset_id FROM partitions WHERE id = NEW.partition_id);
+END;
+
+CREATE TRIGGER count_pointer_move AFTER UPDATE OF version ON pointers WHEN NEW.view = 'main' BEGIN
+  UPDATE counts SET rows = rows
+    - COALESCE((SELECT rows FROM versions WHERE partition_id = OLD.partition_id AND number = OLD.version), 0)
+    + COALESCE((SELECT rows FROM versions WHERE partition_id = NEW.partition_id AND number = NEW.version), 0)
+  WHERE dataset_id = (SELECT dataset_id FROM partitions WHERE id = NEW.partition_id);
+END;
+
+CREATE TRIGGER count_pointer_end AFTER DELETE ON pointers WHEN OLD.view = 'main' BEGIN
+  UPDATE counts SET promoted = promoted - 1,
+    rows = rows - COALESCE((SELECT rows FROM versions WHERE partition_id = OLD.partition_id AND number = OLD.version), 0),
+    due_promoted = due_promoted - EXISTS (SELECT 1 FROM partitions p JOIN dirty w ON w.dataset_id = p.dataset_id AND w.name = p.name WHERE p.id = OLD.partition_id)
+  WHERE dataset_id = (SELECT dataset_id FROM partitions WHERE id = OLD.partition_id);
+END;
+
+CREATE TRIGGER count_due AFTER INSERT ON dirty BEGIN
+  UPDATE counts SET due = due + 1, failed = failed + (NEW.failed_key IS NOT NULL),
+    due_new = due_new + NOT EXISTS (SELECT 1 FROM partitions WHERE dataset_id = NEW.dataset_id AND name = NEW.name),
+    due_promoted = due_promoted + EXISTS (SELECT 1 FROM partitions p JOIN pointers x ON x.partition_id = p.id AND x.view = 'main'
+      WHERE p.dataset_id = NEW.dataset_id AND p.name = NEW.name)
+  WHERE dataset_id = NEW.dataset_id;
+END;
+
+CREATE TRIGGER count_failure AFTER UPDATE OF failed_key ON dirty WHEN (OLD.failed_key IS NULL) <> (NEW.failed_key IS NULL) BEGIN
+  UPDATE counts SET failed = failed + (NEW.failed_key IS NOT NULL) - (OLD.failed_key IS NOT NULL) WHERE dataset_id = NEW.dataset_id;
+END;
+
+CREATE TRIGGER count_done AFTER DELETE ON dirty BEGIN
+  UPDATE counts SET due = due - 1, failed = failed - (OLD.failed_key IS NOT NULL),
+    due_new = due_new - NOT EXISTS (SELECT 1 FROM partitions WHERE dataset_id = OLD.dataset_id AND name = OLD.name),
+    due_promoted = due_promoted - EXISTS (SELECT 1 FROM partitions p JOIN pointers x ON x.partition_id = p.id AND x.view = 'main'
+      WHERE p.dataset_id = OLD.dataset_id AND p.name = OLD.name)
+  WHERE dataset_id = OLD.dataset_id;
+END;

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
 
@@ -10,68 +9,6 @@ import (
 )
 
 var everything = dataset.Interval{Start: time.UnixMicro(0), End: time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC)}
-
-// runnable are the dirty entries that may run at ?1 (now) or, being postponed
-// only, by ?2, with nothing that they read about to change first. A failed input
-// waits for its retry and holds nobody up until then; and live work is not held
-// up for long (?3) by inputs that are never at rest.
-const runnable = `SELECT d.name, w.name, w.generation, p.closed_at IS NOT NULL, w.attempts, w.failed_key, w.since
-	FROM dirty w JOIN datasets d ON d.id = w.dataset_id
-	LEFT JOIN partitions p ON p.dataset_id = w.dataset_id AND p.name = w.name
-	WHERE +w.not_before <= ?2 AND (w.failed_key IS NULL OR +w.not_before <= ?1)
-	AND (w.since < ?3 OR (NOT EXISTS (SELECT 1 FROM edges e JOIN dirty u ON u.dataset_id = e.producer_id
-		WHERE e.dataset_id = w.dataset_id AND (e.kind <> 'span' OR w.ends = 0)
-		AND u.not_before <= ?2 AND (u.failed_key IS NULL OR u.not_before <= ?1))
-	AND NOT EXISTS (SELECT 1 FROM edges e JOIN dirty u ON u.dataset_id = e.producer_id
-		AND u.starts < w.ends + e.hi AND u.starts > w.starts + e.lo - 86400000000
-		WHERE e.dataset_id = w.dataset_id AND e.kind = 'span' AND w.ends > 0 AND u.ends > w.starts + e.lo
-		AND u.not_before <= ?2 AND (u.failed_key IS NULL OR u.not_before <= ?1))))`
-
-const (
-	dueLive = runnable + ` AND (w.ends = 0 OR w.ends > ?1 - (SELECT MAX(allowance) FROM datasets)) AND (w.ends = 0 OR w.ends + d.allowance > ?1)
-		ORDER BY w.since, d.depth, d.name LIMIT ?4`
-	dueHistory = runnable + ` AND w.ends > 0 AND w.ends + d.allowance <= ?1 ORDER BY w.ends DESC, d.depth, d.name LIMIT ?4`
-)
-
-// liveWait is how long live work waits for its inputs to come to rest.
-const liveWait = 30 * time.Second
-
-// Due lists up to limit dirty partitions that may run now, live work before
-// history: partitions whose time is not over by the time they have waited, then
-// the others from the newest to the oldest. What reads another dirty partition
-// comes after it. With all set, what is postponed counts as due too.
-func (c *Catalog) Due(ctx context.Context, limit int, all bool) ([]dataset.Task, error) {
-	var out []dataset.Task
-	err := c.view(ctx, func(t *tx) error {
-		until := t.now
-		if all {
-			until = 1 << 62
-		}
-		add := func(scan func(...any) error) error {
-			var k dataset.Task
-			var since int64
-			err := scan(&k.Dataset, &k.Partition, &k.Generation, &k.Closed, &k.Attempts, &k.FailedKey, &since)
-			k.Since = fromMicros(since)
-			out = append(out, k)
-			return err
-		}
-		if err := t.each(dueLive, []any{t.now, until, t.now - liveWait.Microseconds(), limit}, add); err != nil || len(out) >= limit {
-			return err
-		}
-		return t.each(dueHistory, []any{t.now, until, 0, limit - len(out)}, add)
-	})
-	return out, err
-}
-
-// NextDue is when the earliest postponed partition may run; false when none is
-// postponed.
-func (c *Catalog) NextDue(ctx context.Context) (time.Time, bool, error) {
-	var at sql.NullInt64
-	err := c.view(ctx, func(t *tx) error {
-		return t.QueryRowContext(ctx, "SELECT MIN(not_before) FROM dirty WHERE not_before > ?", t.now).Scan(&at)
-	})
-	return fromMicros(at.Int64), at.Valid, err
-}
 
 // Inputs resolves what one output partition reads to promoted versions, all
 // from one snapshot: the pointer vector of a run. Partitions without a promoted

@@ -1,0 +1,95 @@
+package converge
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/reedbed/reedbed/dataset"
+	"github.com/reedbed/reedbed/dataset/sqlite"
+)
+
+const (
+	ahead     = 16   // due tasks looked at for each worker
+	aheadBulk = 1024 // while answers are on record
+	// barrenFor is how long history that waits for its inputs is left alone: to
+	// find that nothing of it can run takes a look at all of it.
+	barrenFor = 100 * time.Millisecond
+)
+
+// due lists what may run: live work first, then the owners' history in turns,
+// each owner's newest partitions first. So nobody's thousand old partitions
+// keep somebody else's three waiting.
+func (c *Converger) due(ctx context.Context) ([]dataset.Task, error) {
+	c.mu.Lock()
+	ask := sqlite.Ask{Limit: ahead * c.o.Workers, All: len(c.settling) > 0, Skip: map[string]bool{}}
+	c.mu.Unlock()
+	if c.bulk {
+		ask.Limit = aheadBulk
+	}
+	now := time.Now()
+	for name, until := range c.barren {
+		ask.Skip[name] = now.Before(until)
+	}
+	due, err := c.o.Catalog.Due(ctx, ask)
+	if err == nil && len(due.Live)+len(due.History) == 0 && len(c.barren) > 0 {
+		clear(c.barren)
+		ask.Skip = nil
+		due, err = c.o.Catalog.Due(ctx, ask)
+	}
+	for _, name := range due.Barren {
+		c.barren[name] = now.Add(barrenFor)
+	}
+	return append(due.Live, inTurns(due.History, c.turn)...), err
+}
+
+// inTurns takes one task of each owner after another, beginning with the owner
+// that comes after last in order of name. The order of an owner's tasks stays.
+func inTurns(tasks []dataset.Task, last string) []dataset.Task {
+	round := map[string]int{}
+	place := make(map[*dataset.Task]int, len(tasks))
+	sorted := make([]*dataset.Task, len(tasks))
+	for i := range tasks {
+		k := &tasks[i]
+		sorted[i], place[k] = k, round[k.Owner]
+		round[k.Owner]++
+	}
+	slices.SortStableFunc(sorted, func(a, b *dataset.Task) int {
+		return cmp.Or(cmp.Compare(place[a], place[b]), after(a.Owner, last)-after(b.Owner, last), cmp.Compare(a.Owner, b.Owner))
+	})
+	out := make([]dataset.Task, len(sorted))
+	for i, k := range sorted {
+		out[i] = *k
+	}
+	return out
+}
+
+// after is 0 for owners whose turn comes before the names start again.
+func after(owner, last string) int {
+	if owner > last {
+		return 0
+	}
+	return 1
+}
+
+// choose takes as many due tasks as there are free workers, and none that reads
+// what a running task is about to change.
+func (c *Converger) choose(due []dataset.Task) []dataset.Task {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []dataset.Task
+	for _, k := range due {
+		if len(c.running) >= c.o.Workers {
+			break
+		}
+		here := place{k.Dataset, k.Partition}
+		if _, runs := c.running[here]; runs || c.stages[k.Dataset] == nil || c.blocked(k) {
+			continue
+		}
+		c.running[here] = k
+		c.turn = k.Owner
+		out = append(out, k)
+	}
+	return out
+}
