@@ -220,6 +220,16 @@ func (f *fakeEngine) repeats(forget bool) []string {
 	return out
 }
 
+// count is how often work was asked for.
+func (f *fakeEngine) count() (n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, times := range f.builds {
+		n += times
+	}
+	return n
+}
+
 func (f *fakeEngine) setFail(fn func() error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -60,3 +60,75 @@ func TestNothingIsComputedTwice(t *testing.T) {
 		t.Error("no change computed anything")
 	}
 }
+
+// TestGoingBackComputesNothing changes definitions and changes them back, over
+// open partitions and over closed ones: as long as the inputs stay, the second
+// time is a move of pointers. Once they move on, open partitions forget.
+func TestGoingBackComputesNothing(t *testing.T) {
+	dir, err := os.MkdirTemp(fast(t), "reedbed-converge-") //nolint:usetesting // in memory, where there is such a folder
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	w := newWorld(t, dir)
+	w.sides["side0"] = []int64{1}
+	w.stages = []definition{
+		{
+			name: "a", grain: dataset.Hour, rejects: "mod 3", windows: map[string]string{"raw": "same"},
+			program: program{"map", 2, []string{"raw"}},
+		},
+		{name: "b", grain: dataset.Day, windows: map[string]string{"a": "-1h..+1h"}, program: program{"sum", 1, []string{"a"}}},
+		{name: "c", grain: dataset.None, windows: map[string]string{"a_rejected": "all"}, program: program{"sum", 3, []string{"a_rejected"}}},
+	}
+	w.start()
+	defer w.close()
+	w.load(1, 2, 2, 3, 30, 30, 30, 50)
+	w.settle()
+	w.mark.Store(w.base.Add(20 * time.Hour).UnixMicro()) // closes the first hours, and no day
+	w.settle()
+	change := func(step func()) int {
+		before := w.engine.count()
+		step()
+		w.deploy()
+		w.settle()
+		w.check()
+		w.compact()
+		w.collect()
+		return w.engine.count() - before
+	}
+	otherCode, otherRule := func() { w.stages[0].program.K = 3 }, func() { w.stages[0].rejects = "mod 2" }
+	otherInput := func() {
+		w.stages[1].windows["side0"], w.stages[1].program.Inputs = "latest", []string{"a", "side0"}
+	}
+	back := func() {
+		w.stages[0].program.K, w.stages[0].rejects = 2, "mod 3"
+		delete(w.stages[1].windows, "side0")
+		w.stages[1].program.Inputs = []string{"a"}
+	}
+	for name, forth := range map[string]func(){"code": otherCode, "rejects": otherRule, "inputs": otherInput} {
+		if change(forth) == 0 {
+			t.Errorf("%s: nothing was computed for another definition", name)
+		}
+		if n := change(back); n != 0 {
+			t.Errorf("%s: going back computed %d partitions", name, n)
+		}
+		if n := change(forth); n != 0 {
+			t.Errorf("%s: going forth again computed %d partitions", name, n)
+		}
+		w.stop()
+		w.start()
+		if n := change(back); n != 0 {
+			t.Errorf("%s: going back after a restart computed %d partitions", name, n)
+		}
+	}
+	// The inputs of an open hour move on: what other definitions made of it goes.
+	if change(func() { w.load(30) }) == 0 {
+		t.Error("nothing was computed for a new event")
+	}
+	if n := w.versions("a", w.partition(dataset.Hour, 30)); n != 1 {
+		t.Errorf("an open hour whose inputs moved on has %d versions on record", n)
+	}
+	if n := w.versions("a", w.partition(dataset.Hour, 50)); n != 3 {
+		t.Errorf("an open hour whose inputs stayed has %d versions on record, want one for each definition", n)
+	}
+}

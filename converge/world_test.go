@@ -248,6 +248,16 @@ func (w *world) noteClosed() {
 	w.must(rows.Err())
 }
 
+// versions counts the versions on record of a partition.
+func (w *world) versions(name string, p dataset.Partition) (n int) {
+	db, err := sql.Open("sqlite3", "file:"+w.path+"?mode=ro")
+	w.must(err)
+	defer db.Close()
+	w.must(db.QueryRow(`SELECT COUNT(*) FROM versions v JOIN partitions p ON p.id = v.partition_id JOIN datasets d ON d.id = p.dataset_id
+		WHERE d.name = ? AND p.name = ?`, name, p).Scan(&n))
+	return n
+}
+
 // collect removes what nobody can need any more.
 func (w *world) collect() {
 	objects, err := w.catalog.Collect(context.Background(), 0)

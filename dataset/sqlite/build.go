@@ -189,6 +189,10 @@ func (t *tx) promote(p *partition, b dataset.Build) error {
 	if err != nil {
 		return err
 	}
+	moved, err := t.movedOn(*p)
+	if err != nil {
+		return err
+	}
 	switch {
 	case b.Reuse:
 		err = t.reuse(p, before, b.TraceKey)
@@ -209,10 +213,37 @@ func (t *tx) promote(p *partition, b dataset.Build) error {
 	if err := t.record(p, after, b); err != nil {
 		return err
 	}
+	if moved {
+		if err := t.forgetOthers(*p, after, b.TraceKey); err != nil {
+			return err
+		}
+	}
 	if err := t.spread(*p, before.output, after.output, b.Task); err != nil {
 		return err
 	}
 	return t.spread(after.refused, before.rejected, after.rejected, b.Task)
+}
+
+// movedOn reports whether an open partition is computed because its inputs moved
+// on, and not because a definition changed, its own or one further up. To answer
+// false wrongly keeps what nobody needs, no more.
+func (t *tx) movedOn(p partition) (bool, error) {
+	if p.closed {
+		return false, nil
+	}
+	asOf, err := t.readAsOf(p.dataset)
+	if err != nil || asOf {
+		return asOf, err
+	}
+	var root string
+	err = t.QueryRowContext(t.ctx, `WITH RECURSIVE up (kind, parent) AS (
+			SELECT c.kind, c.parent FROM dirty w JOIN causes c ON c.id = w.cause_id WHERE w.dataset_id = ? AND w.name = ?
+			UNION ALL SELECT c.kind, c.parent FROM up JOIN causes c ON c.id = up.parent)
+		SELECT kind FROM up WHERE parent IS NULL`, p.dataset.ID, p.name).Scan(&root)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil // answered already, and run once more
+	}
+	return root != "definition", err
 }
 
 func (t *tx) spread(p partition, before, after dataset.Promoted, k dataset.Task) error {
@@ -344,11 +375,6 @@ func (t *tx) record(p *partition, now pair, b dataset.Build) error {
 		b.TraceKey, p.dataset.ID, p.id, now.output.Version)
 	if err != nil {
 		return err
-	}
-	if !p.closed {
-		if err := t.exec("DELETE FROM traces WHERE partition_id = ? AND version = ?", p.id, now.output.Version); err != nil {
-			return err
-		}
 	}
 	err = t.exec(`INSERT INTO traces (partition_id, trace_key, version, rejected_version, created_at) VALUES (?,?,?,?,?)
 		ON CONFLICT (partition_id, trace_key) DO UPDATE SET version = excluded.version, rejected_version = excluded.rejected_version`,

@@ -120,13 +120,13 @@ func (t *tx) point(p *partition, number int64) error {
 		p.id, number, t.now)
 }
 
-// forget drops what nobody needs of a superseded version. Kept are versions of
-// side inputs, which closed partitions may read as of their close, and those of
-// closed partitions of stages, to which a definition that returns can go back;
-// not those that merely grew, for an input that grew does not shrink back.
+// forget drops a superseded version to which nobody can be sent back: one of
+// what the loader writes, and one that merely grew, for what grew does not shrink
+// back. Versions of side inputs stay, which closed partitions may read as of their
+// close; those of stages stay until forgetOthers.
 func (t *tx) forget(p partition, number int64, grew bool) error {
 	d := p.dataset
-	if number == 0 || d.Spec.Kind == dataset.Side || (p.closed && !grew && d.Spec.Kind != dataset.Builtin) {
+	if number == 0 || d.Spec.Kind == dataset.Side || (!grew && d.Spec.Kind != dataset.Builtin) {
 		return nil
 	}
 	if err := t.exec("DELETE FROM traces WHERE partition_id = ? AND version = ?", p.id, number); err != nil {
@@ -139,14 +139,41 @@ func (t *tx) forget(p partition, number int64, grew bool) error {
 			return err
 		}
 	}
-	if d.Spec.Grain == dataset.None {
-		var read bool
-		err := t.QueryRowContext(t.ctx, "SELECT EXISTS (SELECT 1 FROM edges WHERE input_id = ? AND kind = 'as-of')", d.ID).Scan(&read)
-		if err != nil || read {
+	asOf, err := t.readAsOf(d)
+	if err != nil || asOf {
+		return err
+	}
+	return t.exec("DELETE FROM versions WHERE partition_id = ? AND number = ?", p.id, number)
+}
+
+// forgetOthers drops all of an open partition but what stands under key: its
+// inputs moved on and will not come back. What an earlier definition made of the
+// same inputs stays until then, so that going back to it computes nothing.
+func (t *tx) forgetOthers(p partition, now pair, key []byte) error {
+	if err := t.exec("DELETE FROM traces WHERE partition_id = ? AND trace_key <> ?", p.id, key); err != nil {
+		return err
+	}
+	asOf, err := t.readAsOf(p.dataset)
+	if err != nil || asOf {
+		return err
+	}
+	for id, number := range map[int64]int64{p.id: now.output.Version, now.refused.id: now.rejected.Version} {
+		if err := t.exec("DELETE FROM versions WHERE partition_id = ? AND number <> ?", id, number); err != nil {
 			return err
 		}
 	}
-	return t.exec("DELETE FROM versions WHERE partition_id = ? AND number = ?", p.id, number)
+	return nil
+}
+
+// readAsOf reports whether some stage reads d, or what d refuses, as of a time.
+// Such a dataset keeps its versions, and goes to a new one even for content it
+// had before: what was promoted at a time is then the newest version of that time.
+func (t *tx) readAsOf(d Dataset) (read bool, err error) {
+	if d.Spec.Grain != dataset.None {
+		return false, nil
+	}
+	err = t.QueryRowContext(t.ctx, "SELECT EXISTS (SELECT 1 FROM edges WHERE producer_id IN (?, ?) AND kind = 'as-of')", d.ID, d.RejectsOf).Scan(&read)
+	return read, err
 }
 
 func nullable(id int64) any {
