@@ -70,32 +70,29 @@ func uuidv7Time(id string) (ms int64, ok bool) {
 	default:
 		return 0, false
 	}
-	for i := range len(id) {
-		if i == 8 || i == 13 || i == 18 || i == 23 {
-			if id[i] != '-' {
-				return 0, false
-			}
-			continue
-		}
-		v, ok := hexValue(id[i])
-		if !ok {
-			return 0, false
-		}
-		if i < 13 {
-			ms = ms<<4 | v
-		}
+	if id[8] != '-' || id[13] != '-' || id[18] != '-' || id[23] != '-' {
+		return 0, false
 	}
-	return ms, true
+	high, ok1 := hexNumber(id[:8])
+	low, ok2 := hexNumber(id[9:13])
+	_, ok3 := hexNumber(id[14:18])
+	_, ok4 := hexNumber(id[19:23])
+	_, ok5 := hexNumber(id[24:])
+	return high<<16 | low, ok1 && ok2 && ok3 && ok4 && ok5
 }
 
-func hexValue(c byte) (int64, bool) {
-	switch {
-	case '0' <= c && c <= '9':
-		return int64(c - '0'), true
-	case 'a' <= c && c <= 'f':
-		return int64(c-'a') + 10, true
-	case 'A' <= c && c <= 'F':
-		return int64(c-'A') + 10, true
+// hexNumber reads hex digits in any case.
+func hexNumber(s string) (n int64, ok bool) {
+	for i := range len(s) {
+		c := s[i]
+		digit := c - '0'
+		if digit > 9 {
+			if digit = c | 0x20 - 'a'; digit > 5 { // 0x20 makes letters small
+				return 0, false
+			}
+			digit += 10
+		}
+		n = n<<4 | int64(digit)
 	}
-	return 0, false
+	return n, true
 }

@@ -207,10 +207,7 @@ func (l *Loader) mergeGroup(ctx context.Context, group []dataset.Sidecar) error 
 	}
 	var entries int64
 	object, err := adopt(l.options.Store, sidecar.Ext, func(w io.Writer) error {
-		out, err := sidecar.NewWriter(w)
-		if err != nil {
-			return err
-		}
+		out := sidecar.NewWriter(w)
 		if err := sidecar.Merge(out, files); err != nil {
 			return err
 		}

@@ -1,7 +1,6 @@
 package load
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/reedbed/reedbed/load/sidecar"
@@ -10,10 +9,12 @@ import (
 // verdicts are what dedup decided of a batch.
 type verdicts struct {
 	fresh   []sidecar.Key // the new keys, sorted, each once
-	rows    []*row        // to load, id_conflict set where it holds
+	rows    []*row        // to load, in journal order, id_conflict set where it holds
 	refused []*refused    // to quarantine
 	repeats int64
 
+	kept  []bool // by row of the batch: it is to be loaded
+	order itemOrder
 	keys  []sidecar.Key // room for distinct keys, and what history knows of them
 	first []int32       // by distinct key: the row it first stands for
 	later []bool        // by distinct key: an earlier item of the batch has its id
@@ -29,6 +30,8 @@ func (v *verdicts) dedup(b *batch, history *history) error {
 		return err
 	}
 	v.fresh, v.rows, v.refused = v.fresh[:0], v.rows[:0], v.refused[:0]
+	v.kept = slices.Grow(v.kept[:0], len(b.rows))[:len(b.rows)]
+	clear(v.kept)
 	for i, k := range v.keys {
 		switch at := v.first[i]; {
 		case v.known[i]&sidecar.SameEvent != 0:
@@ -36,14 +39,19 @@ func (v *verdicts) dedup(b *batch, history *history) error {
 		case k.Route >= firstQuarantineRoute:
 			v.refused = append(v.refused, &b.refused[at])
 		default:
-			r := &b.rows[at]
 			if v.later[i] || v.known[i]&sidecar.SameID != 0 {
+				r := &b.rows[at]
 				r.conflict = true
 				r.hash = b.raw.hash(r)
 			}
-			v.rows = append(v.rows, r)
+			v.kept[at] = true
 		}
 		v.fresh = append(v.fresh, k)
+	}
+	for i, kept := range v.kept {
+		if kept {
+			v.rows = append(v.rows, &b.rows[i])
+		}
 	}
 	v.repeats = int64(len(b.items) - len(v.fresh))
 	return nil
@@ -52,12 +60,7 @@ func (v *verdicts) dedup(b *batch, history *history) error {
 // distinct sorts items and fills keys, first and later. Items of a kind were
 // added in journal order, so a lower at came earlier.
 func (v *verdicts) distinct(items []item) {
-	slices.SortFunc(items, func(a, b item) int {
-		if c := a.key.Compare(b.key); c != 0 {
-			return c
-		}
-		return cmp.Compare(a.at, b.at)
-	})
+	v.order.sort(items)
 	v.keys, v.first, v.later = v.keys[:0], v.first[:0], v.later[:0]
 	for start := 0; start < len(items); {
 		end := start + 1

@@ -67,7 +67,8 @@ func (s *segments) write(v *verdicts, names *labels) ([]dataset.NewSegment, erro
 }
 
 // sort fills s.sorted. There are few distinct names, so they are ranked first
-// and the rows compared by numbers.
+// and the rows compared by numbers; only those of one moment are compared by
+// their ids.
 func (s *segments) sort(rows []*row, names *labels) {
 	ranks := names.ranks()
 	s.order = s.order[:0]
@@ -75,6 +76,14 @@ func (s *segments) sort(rows []*row, names *labels) {
 		s.order = append(s.order, place{hourOf(r.occurred), ranks[r.label], r.occurred, r})
 	}
 	slices.SortFunc(s.order, comparePlaces)
+	for start := 0; start < len(s.order); {
+		end := start + 1
+		for end < len(s.order) && comparePlaces(s.order[start], s.order[end]) == 0 {
+			end++
+		}
+		slices.SortFunc(s.order[start:end], compareIDs)
+		start = end
+	}
 	s.sorted = s.sorted[:0]
 	for i := range s.order {
 		s.sorted = append(s.sorted, s.order[i].row)
@@ -88,10 +97,14 @@ func comparePlaces(a, b place) int {
 	if a.label != b.label {
 		return cmp.Compare(a.label, b.label)
 	}
-	if a.occurred != b.occurred {
-		return cmp.Compare(a.occurred, b.occurred)
+	return cmp.Compare(a.occurred, b.occurred)
+}
+
+func compareIDs(a, b place) int {
+	if c := strings.Compare(a.row.id, b.row.id); c != 0 {
+		return c
 	}
-	return cmp.Or(strings.Compare(a.row.id, b.row.id), cmp.Compare(a.row.payload, b.row.payload))
+	return cmp.Compare(a.row.payload, b.row.payload)
 }
 
 func compareRefused(a, b *refused) int {
@@ -150,10 +163,7 @@ func writeSidecar(s Store, keys []sidecar.Key) (*dataset.NewSidecar, error) {
 		return nil, nil
 	}
 	object, err := adopt(s, sidecar.Ext, func(w io.Writer) error {
-		out, err := sidecar.NewWriter(w)
-		if err != nil {
-			return err
-		}
+		out := sidecar.NewWriter(w)
 		for _, k := range keys {
 			if err := out.Add(k); err != nil {
 				return err
@@ -183,7 +193,7 @@ func adopt(s Store, ext string, write func(io.Writer) error) (store.Object, erro
 
 // fill writes a file through a buffer and closes it.
 func fill(f *os.File, write func(io.Writer) error) error {
-	buffered := bufio.NewWriterSize(f, 256<<10)
+	buffered := bufio.NewWriterSize(f, 64<<10)
 	err := write(buffered)
 	if err == nil {
 		err = buffered.Flush()

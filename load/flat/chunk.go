@@ -20,7 +20,7 @@ type chunk struct {
 
 	// The page under way. Of plain, numbers and indexes one is in use.
 	levels  []byte // 1 for a value, 0 for none; only where a value may be absent
-	plain   []byte
+	plain   []byte // after room for the encoded levels, so that both are one piece
 	numbers []int64
 	indexes []int32
 	values  int // rows in the page
@@ -44,12 +44,24 @@ type chunk struct {
 	low, high   int64  // of numbers
 }
 
+// levelRoom takes the levels of some thirty thousand values; more are put
+// together with the values by copying.
+const levelRoom = 4 << 10
+
+func newChunk(column Column) chunk {
+	c := chunk{column: column, index: map[string]int32{}}
+	if column.Type.textual() {
+		c.plain = make([]byte, levelRoom)
+	}
+	return c
+}
+
 func (c *chunk) reset() {
 	clear(c.index)
 	clear(c.words)
 	*c = chunk{
 		column: c.column, index: c.index, words: c.words[:0],
-		levels: c.levels[:0], plain: c.plain[:0], numbers: c.numbers[:0], indexes: c.indexes[:0],
+		levels: c.levels[:0], plain: c.plain[:min(len(c.plain), levelRoom)], numbers: c.numbers[:0], indexes: c.indexes[:0],
 		dict:  c.dict[:0],
 		pages: c.pages[:0], dictPage: c.dictPage[:0], encodings: c.encodings[:0],
 		least: c.least[:0], most: c.most[:0],
@@ -162,49 +174,72 @@ func (c *chunk) flush(p *packer) error {
 	if err != nil {
 		return err
 	}
-	p.body = body
 	header := format.PageHeader{Type: format.DataPage, DataPageHeader: thrift.New(format.DataPageHeader{
 		NumValues: int32(c.values), Encoding: encoding,
 		DefinitionLevelEncoding: format.RLE, RepetitionLevelEncoding: format.RLE,
 	})}
-	if c.pages, err = c.page(c.pages, p, header); err != nil {
+	if c.pages, err = c.page(c.pages, p, body, header); err != nil {
 		return err
 	}
 	c.count(format.DataPage, encoding)
 	c.rows += int64(c.values)
 	c.values = 0
-	c.levels, c.plain, c.numbers, c.indexes = c.levels[:0], c.plain[:0], c.numbers[:0], c.indexes[:0]
+	c.levels, c.numbers, c.indexes = c.levels[:0], c.numbers[:0], c.indexes[:0]
+	c.plain = c.plain[:min(len(c.plain), levelRoom)]
 	return nil
 }
 
-// body encodes the levels and values of the page under way.
-func (c *chunk) body(p *packer) (format.Encoding, []byte, error) {
-	b := p.body[:0]
-	var err error
+// body encodes the levels and values of the page under way. What it returns is
+// valid until the next value or page.
+func (c *chunk) body(p *packer) (encoding format.Encoding, body []byte, err error) {
+	p.body = p.body[:0]
 	if c.column.Null {
 		levels := rle.Encoding{BitWidth: 1}
 		if p.part, err = levels.EncodeLevels(p.part, c.levels); err != nil {
-			return 0, b, err
+			return 0, nil, err
 		}
-		b = binary.LittleEndian.AppendUint32(b, uint32(len(p.part)))
-		b = append(b, p.part...)
+		p.body = binary.LittleEndian.AppendUint32(p.body, uint32(len(p.part)))
+		p.body = append(p.body, p.part...)
 	}
+	if c.column.Type.textual() && len(c.indexes) == 0 {
+		return format.Plain, c.plainBody(p), nil
+	}
+	if encoding, err = c.encode(p); err != nil {
+		return 0, nil, err
+	}
+	return encoding, p.body, nil
+}
+
+// plainBody is p.body, the levels, and the plain values behind it.
+func (c *chunk) plainBody(p *packer) []byte {
+	if at := levelRoom - len(p.body); at >= 0 {
+		copy(c.plain[at:], p.body)
+		return c.plain[at:]
+	}
+	p.body = append(p.body, c.plain[levelRoom:]...)
+	return p.body
+}
+
+// encode appends the values to p.body in other ways than plain text.
+func (c *chunk) encode(p *packer) (encoding format.Encoding, err error) {
 	switch {
 	case c.column.Type == Bool:
-		return format.Plain, appendBits(b, c.numbers), nil
+		p.body = appendBits(p.body, c.numbers)
+		return format.Plain, nil
 	case c.column.Type == Uint:
 		for _, n := range c.numbers {
-			b = binary.LittleEndian.AppendUint64(b, uint64(n))
+			p.body = binary.LittleEndian.AppendUint64(p.body, uint64(n))
 		}
-		return format.Plain, b, nil
+		return format.Plain, nil
 	case !c.column.Type.textual():
+		encoding = format.DeltaBinaryPacked
 		p.part, err = new(delta.BinaryPackedEncoding).EncodeInt64(p.part[:0], c.numbers)
-		return format.DeltaBinaryPacked, append(b, p.part...), err
-	case len(c.indexes) > 0:
+	default:
+		encoding = format.RLEDictionary
 		p.part, err = new(rle.DictionaryEncoding).EncodeInt32(p.part[:0], c.indexes)
-		return format.RLEDictionary, append(b, p.part...), err
 	}
-	return format.Plain, append(b, c.plain...), nil
+	p.body = append(p.body, p.part...)
+	return encoding, err
 }
 
 func appendBits(b []byte, bits []int64) []byte {
@@ -226,27 +261,26 @@ func (c *chunk) finish(p *packer) error {
 	if len(c.words) == 0 || c.gaveUp {
 		return nil
 	}
-	p.body = append(p.body[:0], c.dict...)
 	header := format.PageHeader{Type: format.DictionaryPage, DictionaryPageHeader: thrift.New(format.DictionaryPageHeader{
 		NumValues: int32(len(c.words)), Encoding: format.Plain,
 	})}
 	var err error
-	c.dictPage, err = c.page(c.dictPage, p, header)
+	c.dictPage, err = c.page(c.dictPage, p, c.dict, header)
 	c.count(format.DictionaryPage, format.Plain)
 	return err
 }
 
-// page appends p.body, compressed, with its header.
-func (c *chunk) page(dst []byte, p *packer, header format.PageHeader) ([]byte, error) {
-	p.bytes = p.encoder.EncodeAll(p.body, p.bytes[:0])
-	header.UncompressedPageSize = int32(len(p.body))
+// page appends a body, compressed, with its header.
+func (c *chunk) page(dst []byte, p *packer, body []byte, header format.PageHeader) ([]byte, error) {
+	p.bytes = p.encoder.EncodeAll(body, p.bytes[:0])
+	header.UncompressedPageSize = int32(len(body))
 	header.CompressedPageSize = int32(len(p.bytes))
 	header.CRC = int32(crc32.ChecksumIEEE(p.bytes))
 	head, err := thrift.Marshal(new(thrift.CompactProtocol), &header)
 	if err != nil {
 		return dst, err
 	}
-	c.uncompressed += int64(len(head) + len(p.body))
+	c.uncompressed += int64(len(head) + len(body))
 	return append(append(dst, head...), p.bytes...), nil
 }
 

@@ -79,8 +79,7 @@ func NewWriter(columns []Column, createdBy string) (*Writer, error) {
 	}
 	w := &Writer{columns: columns, schema: schema, createdBy: createdBy, pack: packer{encoder: encoder}, chunks: make([]chunk, len(columns))}
 	for i := range w.chunks {
-		w.chunks[i].column = columns[i]
-		w.chunks[i].index = map[string]int32{}
+		w.chunks[i] = newChunk(columns[i])
 	}
 	return w, nil
 }

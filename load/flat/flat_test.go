@@ -207,3 +207,34 @@ func TestBeginForgetsABrokenFile(t *testing.T) {
 		t.Errorf("%d rows in %d row groups, want none", f.NumRows(), len(f.RowGroups()))
 	}
 }
+
+// More values in a page than there is room for their levels before them.
+func TestPageOfManyAbsentValues(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		columns := []Column{{Name: "a", Null: true}}
+		w, err := NewWriter(columns, "test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		if err := w.Begin(&out); err != nil {
+			t.Fatal(err)
+		}
+		every := rapid.IntRange(2, 5).Draw(t, "every")
+		rows := make([][]value, rapid.SampledFrom([]int{levelRoom, levelRoom*8 - 40, levelRoom * 8, levelRoom * 9}).Draw(t, "rows"))
+		for i := range rows {
+			rows[i] = []value{{absent: i%every > 0}}
+			if i%every == 0 {
+				rows[i][0].text = "x"
+			}
+			add(w, 0, columns[0], rows[i][0])
+			if err := w.EndRow(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		check(t, open(t, out.Bytes()), columns, rows)
+	})
+}

@@ -22,10 +22,7 @@ type failer interface {
 func encode(t failer, keys []Key) []byte {
 	t.Helper()
 	var buf bytes.Buffer
-	w, err := NewWriter(&buf)
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := NewWriter(&buf)
 	for _, k := range keys {
 		if err := w.Add(k); err != nil {
 			t.Fatal(err)
@@ -104,10 +101,7 @@ func TestMergeIsTheUnion(t *testing.T) {
 			files = append(files, f)
 		}
 		var merged bytes.Buffer
-		w, err := NewWriter(&merged)
-		if err != nil {
-			t.Fatal(err)
-		}
+		w := NewWriter(&merged)
 		if err := Merge(w, files); err != nil {
 			t.Fatal(err)
 		}
@@ -176,7 +170,7 @@ func TestEveryFlippedByteIsFound(t *testing.T) {
 		damaged[i] ^= 0x40
 		f, err := parse(damaged)
 		if err == nil {
-			w, _ := NewWriter(&bytes.Buffer{})
+			w := NewWriter(&bytes.Buffer{})
 			err = Merge(w, []*File{f})
 		}
 		if !errors.Is(err, ErrCorrupt) {
@@ -191,10 +185,7 @@ func TestEveryFlippedByteIsFound(t *testing.T) {
 }
 
 func TestAddRefusesDisorder(t *testing.T) {
-	w, err := NewWriter(&bytes.Buffer{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := NewWriter(&bytes.Buffer{})
 	k := Key{Route: 1, ID: ID{1, 1}, Payload: 1}
 	if err := w.Add(k); err != nil {
 		t.Fatal(err)
@@ -214,7 +205,7 @@ func FuzzParse(f *testing.F) {
 		}
 		keys := []Key{{}, {Route: 1, ID: ID{1 << 63, 0}}, {Route: ^uint64(0), ID: ID{^uint64(0), 0}}}
 		_ = s.Search(keys, make([]Match, len(keys)))
-		w, _ := NewWriter(&bytes.Buffer{})
+		w := NewWriter(&bytes.Buffer{})
 		_ = Merge(w, []*File{s})
 	})
 }
@@ -267,7 +258,7 @@ func BenchmarkMerge(b *testing.B) {
 		files = append(files, f)
 	}
 	for b.Loop() {
-		w, _ := NewWriter(&bytes.Buffer{})
+		w := NewWriter(&bytes.Buffer{})
 		if err := Merge(w, files); err != nil {
 			b.Fatal(err)
 		}
