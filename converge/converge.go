@@ -56,10 +56,12 @@ type Converger struct {
 	wake    chan struct{} // one slot: something may have become due
 
 	// What only the loop of Run knows.
-	looked map[place]int64      // due work that must be computed, by generation
-	bulk   bool                 // the last pass found every answer on record
-	barren map[string]time.Time // datasets whose history could not run, until when to leave them
-	turn   string               // the owner whose history ran last
+	listed   []dataset.Task // due work nobody has begun
+	listedAt time.Time
+	looked   map[place]int64      // due work that must be computed, by generation
+	bulk     bool                 // the last pass found every answer on record
+	barren   map[string]time.Time // datasets whose history could not run, until when to leave them
+	turn     string               // the owner whose history ran last
 
 	mu       sync.Mutex
 	stages   map[string]*deployed // replaced whole by Deploy
@@ -173,15 +175,10 @@ func (c *Converger) schedule(ctx context.Context, runs *sync.WaitGroup) (bool, e
 	if _, err := c.o.Catalog.ClosePartitions(ctx, mark); err != nil {
 		return false, err
 	}
-	due, err := c.due(ctx)
+	due, answered, err := c.next(ctx)
 	if err != nil {
 		return false, err
 	}
-	due, answered, err := c.answerKnown(ctx, due)
-	if err != nil {
-		return false, err
-	}
-	c.bulk = answered > 0 && len(due) == 0
 	tasks := c.choose(due)
 	for _, k := range tasks {
 		runs.Go(func() { c.perform(ctx, k) })

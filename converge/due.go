@@ -16,7 +16,25 @@ const (
 	// barrenFor is how long history that waits for its inputs is left alone: to
 	// find that nothing of it can run takes a look at all of it.
 	barrenFor = 100 * time.Millisecond
+	// listFor is how long a list of due work is good for. What joins the queue
+	// meanwhile waits that much longer.
+	listFor = 50 * time.Millisecond
 )
+
+// next is the due work nobody has begun: the rest of the last list, or a new one.
+func (c *Converger) next(ctx context.Context) (due []dataset.Task, answered int, err error) {
+	if len(c.listed) > 0 && time.Since(c.listedAt) < listFor {
+		return c.listed, 0, nil
+	}
+	c.listedAt = time.Now()
+	if due, err = c.due(ctx); err != nil {
+		return nil, 0, err
+	}
+	due, answered, err = c.answerKnown(ctx, due)
+	c.bulk = answered > 0 && len(due) == 0
+	return due, answered, err
+}
+
 
 // due lists what may run: live work first, then the owners' history in turns,
 // each owner's newest partitions first. So nobody's thousand old partitions
@@ -74,22 +92,24 @@ func after(owner, last string) int {
 }
 
 // choose takes as many due tasks as there are free workers, and none that reads
-// what a running task is about to change.
+// what a running task is about to change. The others stay listed.
 func (c *Converger) choose(due []dataset.Task) []dataset.Task {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var out []dataset.Task
+	var out, rest []dataset.Task
 	for _, k := range due {
-		if len(c.running) >= c.o.Workers {
-			break
-		}
 		here := place{k.Dataset, k.Partition}
-		if _, runs := c.running[here]; runs || c.stages[k.Dataset] == nil || c.blocked(k) {
+		if _, runs := c.running[here]; runs || c.stages[k.Dataset] == nil {
+			continue
+		}
+		if len(c.running) >= c.o.Workers || c.blocked(k) {
+			rest = append(rest, k)
 			continue
 		}
 		c.running[here] = k
 		c.turn = k.Owner
 		out = append(out, k)
 	}
+	c.listed = rest
 	return out
 }
