@@ -73,30 +73,91 @@ func (c *Catalog) Status(ctx context.Context) (Status, error) {
 	return s, err
 }
 
+// countDatasets reads the counts beside each dataset. Only what is put off must
+// be counted, for that changes with the time.
 func (t *tx) countDatasets(s *Status) error {
-	return t.each(`WITH entries AS (
-			SELECT p.dataset_id, p.closed_at, v.rows, x.version, w.failed_key, w.not_before FROM partitions p
-			LEFT JOIN dirty w ON w.dataset_id = p.dataset_id AND w.name = p.name
-			LEFT JOIN pointers x ON x.partition_id = p.id AND x.view = 'main'
-			LEFT JOIN versions v ON v.partition_id = p.id AND v.number = x.version
-			UNION ALL
-			SELECT w.dataset_id, NULL, NULL, NULL, w.failed_key, w.not_before FROM dirty w
-			WHERE NOT EXISTS (SELECT 1 FROM partitions p WHERE p.dataset_id = w.dataset_id AND p.name = w.name)
-		), states AS (
-			SELECT e.dataset_id, e.closed_at IS NULL AND d.grain <> 'none' AS open, COALESCE(e.rows, 0) AS rows,
-			CASE WHEN e.failed_key IS NOT NULL THEN 'failed'
-				WHEN e.not_before > ?1 THEN 'deferred'
-				WHEN e.not_before IS NOT NULL OR d.paused THEN 'stale'
-				WHEN e.version IS NULL THEN 'absent' ELSE 'fresh' END AS state
-			FROM entries e JOIN datasets d ON d.id = e.dataset_id
-		)
-		SELECT d.name, COUNT(s.state), COALESCE(SUM(s.open), 0), COALESCE(SUM(s.state = 'fresh'), 0), COALESCE(SUM(s.state = 'stale'), 0),
-			COALESCE(SUM(s.state = 'deferred'), 0), COALESCE(SUM(s.state = 'failed'), 0), COALESCE(SUM(s.state = 'absent'), 0), COALESCE(SUM(s.rows), 0)
-		FROM datasets d LEFT JOIN states s ON s.dataset_id = d.id WHERE d.retired_at IS NULL GROUP BY d.id ORDER BY d.depth, d.name`,
-		[]any{t.now}, func(scan func(...any) error) error {
+	deferred := map[int64]int64{}
+	err := t.each("SELECT dataset_id, COUNT(*) FROM dirty WHERE not_before > ? AND failed_key IS NULL GROUP BY dataset_id", []any{t.now},
+		func(scan func(...any) error) error {
+			var id, n int64
+			err := scan(&id, &n)
+			deferred[id] = n
+			return err
+		})
+	if err != nil {
+		return err
+	}
+	return t.each(`SELECT d.id, d.name, d.paused, d.grain = 'none', c.partitions, c.open, c.promoted, c.rows, c.due, c.due_new, c.due_promoted, c.failed
+		FROM datasets d JOIN counts c ON c.dataset_id = d.id WHERE d.retired_at IS NULL ORDER BY d.depth, d.name`, nil,
+		func(scan func(...any) error) error {
+			var id int64
 			var d DatasetStatus
-			err := scan(&d.Name, &d.Partitions, &d.Open, &d.Fresh, &d.Stale, &d.Deferred, &d.Failed, &d.Absent, &d.Rows)
+			var paused, whole bool
+			var n counts
+			err := scan(&id, &d.Name, &paused, &whole, &n.partitions, &n.open, &n.promoted, &n.rows, &n.due, &n.dueNew, &n.duePromoted, &n.failed)
+			n.status(&d, deferred[id], paused, whole)
 			s.Datasets = append(s.Datasets, d)
 			return err
 		})
+}
+
+// counts is a row of the counts table.
+type counts struct {
+	partitions, open, promoted, rows, due, dueNew, duePromoted, failed int64
+}
+
+// status says in d how many partitions are in each state.
+func (n counts) status(d *DatasetStatus, deferred int64, paused, whole bool) {
+	d.Partitions, d.Open, d.Rows = n.partitions+n.dueNew, n.open, n.rows
+	if !whole {
+		d.Open += n.dueNew // what is not on record yet is not closed
+	}
+	d.Failed, d.Deferred = n.failed, deferred
+	if paused {
+		d.Stale = d.Partitions - d.Failed - d.Deferred
+		return
+	}
+	d.Stale = n.due - n.failed - deferred
+	d.Fresh = n.promoted - n.duePromoted
+	d.Absent = n.partitions - n.promoted - (n.due - n.dueNew - n.duePromoted)
+}
+
+// recounted is the counts table, counted anew.
+const recounted = `SELECT d.id AS dataset_id,
+	(SELECT COUNT(*) FROM partitions p WHERE p.dataset_id = d.id) AS partitions,
+	(SELECT COUNT(*) FROM partitions p WHERE p.dataset_id = d.id AND p.closed_at IS NULL AND p.ends > 0) AS open,
+	(SELECT COUNT(*) FROM partitions p JOIN pointers x ON x.partition_id = p.id AND x.view = 'main' WHERE p.dataset_id = d.id) AS promoted,
+	(SELECT COALESCE(SUM(v.rows), 0) FROM partitions p JOIN pointers x ON x.partition_id = p.id AND x.view = 'main'
+		JOIN versions v ON v.partition_id = p.id AND v.number = x.version WHERE p.dataset_id = d.id) AS rows,
+	(SELECT COUNT(*) FROM dirty w WHERE w.dataset_id = d.id) AS due,
+	(SELECT COUNT(*) FROM dirty w WHERE w.dataset_id = d.id
+		AND NOT EXISTS (SELECT 1 FROM partitions p WHERE p.dataset_id = w.dataset_id AND p.name = w.name)) AS due_new,
+	(SELECT COUNT(*) FROM dirty w JOIN partitions p ON p.dataset_id = w.dataset_id AND p.name = w.name
+		JOIN pointers x ON x.partition_id = p.id AND x.view = 'main' WHERE w.dataset_id = d.id) AS due_promoted,
+	(SELECT COUNT(*) FROM dirty w WHERE w.dataset_id = d.id AND w.failed_key IS NOT NULL) AS failed
+	FROM datasets d`
+
+// Miscounted names the datasets whose counts are not what counting gives: none,
+// unless somebody changed the catalog from outside. It reads every partition.
+func (c *Catalog) Miscounted(ctx context.Context) (names []string, err error) {
+	err = c.view(ctx, func(t *tx) error {
+		return t.each(`SELECT name FROM datasets WHERE id IN (SELECT dataset_id FROM (`+recounted+` EXCEPT SELECT * FROM counts)) ORDER BY name`, nil,
+			func(scan func(...any) error) error {
+				var name string
+				err := scan(&name)
+				names = append(names, name)
+				return err
+			})
+	})
+	return names, err
+}
+
+// Recount makes the counts what counting gives.
+func (c *Catalog) Recount(ctx context.Context) error {
+	return c.update(ctx, func(t *tx) error {
+		if err := t.exec("DELETE FROM counts"); err != nil {
+			return err
+		}
+		return t.exec("INSERT INTO counts " + recounted)
+	})
 }
