@@ -154,7 +154,7 @@ func Default() Config {
 			Reserve: 64 * MiB,
 			Queue:   64 * MiB,
 		},
-		Load:   Loading{Cycle: time.Second, Batch: 32 * MiB},
+		Load:   Loading{Cycle: time.Second, Batch: 16 * MiB},
 		Stages: Stages{Workers: 2, Memory: 512 * MiB, Deadline: 10 * time.Minute},
 		Query: Query{
 			Workers: 2, Memory: 512 * MiB, Deadline: 30 * time.Second,

@@ -90,9 +90,9 @@ type Options struct {
 	// Cycle is the least time from one load to the next while the loader keeps
 	// up; 0 is one second.
 	Cycle time.Duration
-	// MaxBytes is the most journal payload one cycle takes, 0 is 32 MiB; more
-	// does not make loading cheaper. The loader's memory is about four times
-	// that, and does not grow with what was loaded before.
+	// MaxBytes is the most journal payload one cycle takes, 0 is 16 MiB; with
+	// more, loading is hardly cheaper. The loader's memory is three times that
+	// and some, and does not grow with what was loaded before.
 	MaxBytes int64
 	// Compactor merges small segments; nil leaves them as they are.
 	Compactor Compactor
@@ -141,7 +141,7 @@ type Loader struct {
 // New makes a loader; nothing runs until Run or Drain.
 func New(o Options) *Loader {
 	o.Cycle = cmp.Or(o.Cycle, time.Second)
-	o.MaxBytes = cmp.Or(o.MaxBytes, 32<<20)
+	o.MaxBytes = cmp.Or(o.MaxBytes, 16<<20)
 	if o.Policy == nil {
 		o.Policy = func(string) event.Policy { return event.Policy{} }
 	}
