@@ -136,7 +136,7 @@ func (c *Converger) compute(ctx context.Context, s *deployed, b *dataset.Build, 
 // must be built whole: the stage is not row-wise, its definition or a side input
 // changed, or the driver lost rows.
 func (c *Converger) additions(ctx context.Context, s *deployed, now []dataset.Promoted, prior sqlite.Prior) (segments []dataset.Segment, additive bool, err error) {
-	if s.driver == "" || prior.Promoted.Version == 0 {
+	if s.driver == "" || prior.Promoted.Version == 0 || len(prior.Reads) == 0 { // without reads: somebody promoted it
 		return nil, false, nil
 	}
 	if !bytes.Equal(prior.CodeIdentity, s.identity) {

@@ -7,7 +7,7 @@ import (
 
 // ErrSuperseded says that a build was computed from a definition that is no
 // longer deployed: the commit changed nothing, and the partition is still due.
-var ErrSuperseded = errors.New("the stage was deployed anew, paused or retired while this ran")
+var ErrSuperseded = errors.New("the stage was deployed anew, paused, retired or waived while this ran")
 
 // Deployment is one stage as it is put to work.
 type Deployment struct {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/reedbed/reedbed/config"
+	"github.com/reedbed/reedbed/dataset"
 	"github.com/reedbed/reedbed/dataset/sqlite"
 	"github.com/reedbed/reedbed/event"
 	"github.com/reedbed/reedbed/journal"
@@ -69,6 +70,10 @@ func (c *Client) call(ctx context.Context, method, path string, body []byte, out
 	defer res.Body.Close()
 	if res.StatusCode >= http.StatusMultipleChoices {
 		text, _ := io.ReadAll(io.LimitReader(res.Body, 1<<16))
+		refusal := &dataset.Refusal{}
+		if res.StatusCode == http.StatusConflict && json.Unmarshal(text, refusal) == nil {
+			return refusal
+		}
 		if res.StatusCode == http.StatusServiceUnavailable {
 			return fmt.Errorf("%w: %s", journal.ErrOverloaded, strings.TrimSpace(string(text)))
 		}

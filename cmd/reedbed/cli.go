@@ -22,6 +22,8 @@ type cli struct {
 	Import     importCmd     `cmd:"" help:"Import files of events."`
 	SQL        sqlCmd        `cmd:"" name:"sql" help:"Answer one SELECT over the datasets."`
 	Status     statusCmd     `cmd:"" help:"Say what is loaded, fresh, stale and failed."`
+	Waive      waiveCmd      `cmd:"" help:"Agree that partitions stay as they are although stale."`
+	Promote    promoteCmd    `cmd:"" help:"Send the readers of a partition to an older version of it."`
 	Tail       tailCmd       `cmd:"" help:"Show events as they arrive."`
 	Lint       lintCmd       `cmd:"" help:"Check the files of a project."`
 	Test       testCmd       `cmd:"" help:"Try the stages on the cases of tests/*.yaml."`

@@ -12,6 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/reedbed/reedbed/config"
+	"github.com/reedbed/reedbed/dataset"
 	"github.com/reedbed/reedbed/internal/disk"
 )
 
@@ -90,6 +91,9 @@ func explain(err error) failures {
 	}
 	if e, ok := errors.AsType[*config.Error](err); ok {
 		return explainConfig(e)
+	}
+	if r, ok := errors.AsType[*dataset.Refusal](err); ok {
+		return failures{{Code: r.Code, What: r.What, Fix: r.Fix, exit: exitFailed}}
 	}
 	switch {
 	case errors.Is(err, context.Canceled):

@@ -44,10 +44,10 @@ func printStatus(term terminal, s web.Status) error {
 	fmt.Fprintf(term.out, "journal: %d events, %d loaded; %d duplicates removed, %d in quarantine\n\n",
 		s.Journal.End, s.Journal.Loaded, s.Totals.DuplicatesRemoved, s.Quarantine.Rows)
 	w := tabwriter.NewWriter(term.out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "dataset\trows\tpartitions\topen\tfresh\tstale\trunning\tdeferred\tfailed\t")
+	fmt.Fprintln(w, "dataset\trows\tpartitions\topen\tfresh\tstale\trunning\tdeferred\twaived\tfailed\t")
 	for _, d := range s.Datasets {
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n",
-			d.Name, d.Rows, d.Partitions, d.Open, d.Fresh, d.Stale, d.Running, d.Deferred, d.Failed)
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n",
+			d.Name, d.Rows, d.Partitions, d.Open, d.Fresh, d.Stale, d.Running, d.Deferred, d.Waived, d.Failed)
 	}
 	if err := w.Flush(); err != nil {
 		return err

@@ -69,8 +69,14 @@ func (c *Catalog) Prior(ctx context.Context, stage string, p dataset.Partition, 
 // trace is what a trace key led to: version numbers, rejected 0 for no rows.
 type trace struct{ output, rejected int64 }
 
+// usable is a condition on traces t: what they led to still has its files.
+const usable = `NOT EXISTS (SELECT 1 FROM versions v WHERE v.partition_id = t.partition_id AND v.number = t.version AND (v.freed_at IS NOT NULL OR v.erased_at IS NOT NULL))
+	AND (t.rejected_version IS NULL OR NOT EXISTS (SELECT 1 FROM partitions p JOIN datasets d ON d.rejects_of = p.dataset_id
+		JOIN partitions r ON r.dataset_id = d.id AND r.name = p.name JOIN versions v ON v.partition_id = r.id AND v.number = t.rejected_version
+		WHERE p.id = t.partition_id AND (v.freed_at IS NOT NULL OR v.erased_at IS NOT NULL)))`
+
 func (t *tx) trace(partitionID int64, key []byte) (found trace, ok bool, err error) {
-	err = t.QueryRowContext(t.ctx, "SELECT version, COALESCE(rejected_version, 0) FROM traces WHERE partition_id = ? AND trace_key = ?", partitionID, key).
+	err = t.QueryRowContext(t.ctx, "SELECT version, COALESCE(rejected_version, 0) FROM traces t WHERE partition_id = ? AND trace_key = ? AND "+usable, partitionID, key).
 		Scan(&found.output, &found.rejected)
 	if errors.Is(err, sql.ErrNoRows) {
 		return found, false, nil
@@ -162,7 +168,8 @@ func (t *tx) commitBuild(b dataset.Build) error {
 	return t.clean(p, b.Task)
 }
 
-// runningStage returns the build's stage if its definition is the deployed one.
+// runningStage returns the build's stage if its definition is the deployed one and
+// no waiver came over the partition.
 func (t *tx) runningStage(b dataset.Build) (Dataset, error) {
 	d, err := t.dataset(b.Task.Dataset)
 	if errors.Is(err, ErrNoDataset) {
@@ -175,7 +182,11 @@ func (t *tx) runningStage(b dataset.Build) (Dataset, error) {
 	var paused bool
 	err = t.QueryRowContext(t.ctx, "SELECT f.code_identity, d.paused FROM datasets d JOIN definitions f ON f.id = d.definition WHERE d.id = ?", d.ID).
 		Scan(&deployed, &paused)
-	if err == nil && (paused || !bytes.Equal(deployed, b.CodeIdentity)) {
+	if err != nil {
+		return d, err
+	}
+	waived, err := t.isWaived(d, b.Task.Partition)
+	if err == nil && (paused || waived || !bytes.Equal(deployed, b.CodeIdentity)) {
 		err = fmt.Errorf("commit %s@%s: %w", b.Task.Dataset, b.Task.Partition, dataset.ErrSuperseded)
 	}
 	return d, err

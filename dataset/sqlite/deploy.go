@@ -56,8 +56,10 @@ func (t *tx) setAside(stages []dataset.Deployment, paused []string) error {
 		return err
 	}
 	const set = `kind IN ('stage', 'rejected') AND retired_at IS NULL AND name NOT IN (SELECT value FROM json_each(?))`
-	if err := t.exec(`DELETE FROM dirty WHERE dataset_id IN (SELECT id FROM datasets WHERE `+set+`)`, string(run)); err != nil {
-		return err
+	for _, table := range []string{"dirty", "waived"} {
+		if err := t.exec(`DELETE FROM `+table+` WHERE dataset_id IN (SELECT id FROM datasets WHERE `+set+`)`, string(run)); err != nil {
+			return err
+		}
 	}
 	if err := t.exec(`UPDATE datasets SET paused = 1 WHERE `+set, string(run)); err != nil {
 		return err

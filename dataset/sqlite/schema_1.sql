@@ -78,6 +78,7 @@ CREATE TABLE versions (
   cpu          INTEGER NOT NULL DEFAULT 0,
   wall         INTEGER NOT NULL DEFAULT 0,
   erased_at    INTEGER,
+  freed_at     INTEGER,                -- its files went by retention, or are about to
   created_at   INTEGER NOT NULL,
   PRIMARY KEY (partition_id, number)
 ) WITHOUT ROWID;
@@ -196,25 +197,55 @@ CREATE TABLE leases (
   expires  INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+-- A stage reads a pinned input not as everybody does, but through a view of its
+-- own in pointers, named 'pin ' and the pin's id. name is a partition of the
+-- input, or empty: all of it, and then what the view does not hold is ABSENT.
 CREATE TABLE pins (
-  stage_id     INTEGER NOT NULL REFERENCES datasets(id),
-  input_id     INTEGER NOT NULL REFERENCES datasets(id),
-  name         TEXT NOT NULL,
-  version      INTEGER NOT NULL,
-  reason       TEXT NOT NULL,
-  created_at   INTEGER NOT NULL,
-  PRIMARY KEY (stage_id, input_id, name)
-) WITHOUT ROWID;
+  id         INTEGER PRIMARY KEY AUTOINCREMENT,
+  stage_id   INTEGER NOT NULL REFERENCES datasets(id),
+  input_id   INTEGER NOT NULL REFERENCES datasets(id),
+  name       TEXT NOT NULL,
+  reason     TEXT NOT NULL,
+  actor      TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  UNIQUE (stage_id, input_id, name)
+);
+CREATE INDEX pins_by_input ON pins (input_id);
 
+-- Recorded consent that partitions of a stage stay as they are although stale:
+-- those that start in starts <= start < ends. version is where `promote` sent
+-- readers, 0 for waivers of another kind.
 CREATE TABLE waivers (
-  id         INTEGER PRIMARY KEY,
+  id         INTEGER PRIMARY KEY AUTOINCREMENT,
   dataset_id INTEGER NOT NULL REFERENCES datasets(id),
-  first      TEXT NOT NULL,
+  first      TEXT NOT NULL,            -- empty: from the beginning
   last       TEXT NOT NULL,
+  starts     INTEGER NOT NULL,
+  ends       INTEGER NOT NULL,
+  version    INTEGER NOT NULL,
   reason     TEXT NOT NULL,
   actor      TEXT NOT NULL,
   created_at INTEGER NOT NULL
 );
+CREATE INDEX waivers_by_dataset ON waivers (dataset_id, ends);
+
+-- The work that waivers hold back: what would be in dirty without them.
+CREATE TABLE waived (
+  dataset_id INTEGER NOT NULL REFERENCES datasets(id),
+  name       TEXT NOT NULL,
+  starts     INTEGER NOT NULL,
+  since      INTEGER NOT NULL,
+  cause_id   INTEGER,
+  PRIMARY KEY (dataset_id, name)
+) WITHOUT ROWID;
+CREATE INDEX waived_by_start ON waived (dataset_id, starts);
+
+CREATE TRIGGER waive_dirty BEFORE INSERT ON dirty
+WHEN EXISTS (SELECT 1 FROM waivers w WHERE w.dataset_id = NEW.dataset_id AND w.ends > NEW.starts AND w.starts <= NEW.starts) BEGIN
+  INSERT INTO waived (dataset_id, name, starts, since, cause_id) VALUES (NEW.dataset_id, NEW.name, NEW.starts, NEW.since, NEW.cause_id)
+    ON CONFLICT (dataset_id, name) DO UPDATE SET cause_id = excluded.cause_id;
+  SELECT RAISE(IGNORE);
+END;
 
 CREATE TABLE verdicts (
   partition_id INTEGER NOT NULL REFERENCES partitions(id),
@@ -243,7 +274,7 @@ CREATE TABLE audit (
 -- What status tells of each dataset, kept by the triggers below, so that nobody
 -- counts partitions to know how they are. due counts dirty entries: due_new those
 -- whose partition is not on record yet, due_promoted those that have a promoted
--- version.
+-- version. waived does the same for what waivers hold back.
 CREATE TABLE counts (
   dataset_id   INTEGER PRIMARY KEY REFERENCES datasets(id),
   partitions   INTEGER NOT NULL DEFAULT 0,
@@ -253,7 +284,10 @@ CREATE TABLE counts (
   due          INTEGER NOT NULL DEFAULT 0,
   due_new      INTEGER NOT NULL DEFAULT 0,
   due_promoted INTEGER NOT NULL DEFAULT 0,
-  failed       INTEGER NOT NULL DEFAULT 0
+  failed       INTEGER NOT NULL DEFAULT 0,
+  waived       INTEGER NOT NULL DEFAULT 0,
+  waived_new   INTEGER NOT NULL DEFAULT 0,
+  waived_promoted INTEGER NOT NULL DEFAULT 0
 );
 
 CREATE TRIGGER count_dataset AFTER INSERT ON datasets BEGIN
@@ -262,7 +296,8 @@ END;
 
 CREATE TRIGGER count_partition AFTER INSERT ON partitions BEGIN
   UPDATE counts SET partitions = partitions + 1, open = open + (NEW.closed_at IS NULL AND NEW.ends > 0),
-    due_new = due_new - EXISTS (SELECT 1 FROM dirty WHERE dataset_id = NEW.dataset_id AND name = NEW.name)
+    due_new = due_new - EXISTS (SELECT 1 FROM dirty WHERE dataset_id = NEW.dataset_id AND name = NEW.name),
+    waived_new = waived_new - EXISTS (SELECT 1 FROM waived WHERE dataset_id = NEW.dataset_id AND name = NEW.name)
   WHERE dataset_id = NEW.dataset_id;
 END;
 
@@ -274,7 +309,8 @@ END;
 CREATE TRIGGER count_pointer AFTER INSERT ON pointers WHEN NEW.view = 'main' BEGIN
   UPDATE counts SET promoted = promoted + 1,
     rows = rows + COALESCE((SELECT rows FROM versions WHERE partition_id = NEW.partition_id AND number = NEW.version), 0),
-    due_promoted = due_promoted + EXISTS (SELECT 1 FROM partitions p JOIN dirty w ON w.dataset_id = p.dataset_id AND w.name = p.name WHERE p.id = NEW.partition_id)
+    due_promoted = due_promoted + EXISTS (SELECT 1 FROM partitions p JOIN dirty w ON w.dataset_id = p.dataset_id AND w.name = p.name WHERE p.id = NEW.partition_id),
+    waived_promoted = waived_promoted + EXISTS (SELECT 1 FROM partitions p JOIN waived w ON w.dataset_id = p.dataset_id AND w.name = p.name WHERE p.id = NEW.partition_id)
   WHERE dataset_id = (SELECT dataset_id FROM partitions WHERE id = NEW.partition_id);
 END;
 
@@ -288,8 +324,25 @@ END;
 CREATE TRIGGER count_pointer_end AFTER DELETE ON pointers WHEN OLD.view = 'main' BEGIN
   UPDATE counts SET promoted = promoted - 1,
     rows = rows - COALESCE((SELECT rows FROM versions WHERE partition_id = OLD.partition_id AND number = OLD.version), 0),
-    due_promoted = due_promoted - EXISTS (SELECT 1 FROM partitions p JOIN dirty w ON w.dataset_id = p.dataset_id AND w.name = p.name WHERE p.id = OLD.partition_id)
+    due_promoted = due_promoted - EXISTS (SELECT 1 FROM partitions p JOIN dirty w ON w.dataset_id = p.dataset_id AND w.name = p.name WHERE p.id = OLD.partition_id),
+    waived_promoted = waived_promoted - EXISTS (SELECT 1 FROM partitions p JOIN waived w ON w.dataset_id = p.dataset_id AND w.name = p.name WHERE p.id = OLD.partition_id)
   WHERE dataset_id = (SELECT dataset_id FROM partitions WHERE id = OLD.partition_id);
+END;
+
+CREATE TRIGGER count_waived AFTER INSERT ON waived BEGIN
+  UPDATE counts SET waived = waived + 1,
+    waived_new = waived_new + NOT EXISTS (SELECT 1 FROM partitions WHERE dataset_id = NEW.dataset_id AND name = NEW.name),
+    waived_promoted = waived_promoted + EXISTS (SELECT 1 FROM partitions p JOIN pointers x ON x.partition_id = p.id AND x.view = 'main'
+      WHERE p.dataset_id = NEW.dataset_id AND p.name = NEW.name)
+  WHERE dataset_id = NEW.dataset_id;
+END;
+
+CREATE TRIGGER count_unwaived AFTER DELETE ON waived BEGIN
+  UPDATE counts SET waived = waived - 1,
+    waived_new = waived_new - NOT EXISTS (SELECT 1 FROM partitions WHERE dataset_id = OLD.dataset_id AND name = OLD.name),
+    waived_promoted = waived_promoted - EXISTS (SELECT 1 FROM partitions p JOIN pointers x ON x.partition_id = p.id AND x.view = 'main'
+      WHERE p.dataset_id = OLD.dataset_id AND p.name = OLD.name)
+  WHERE dataset_id = OLD.dataset_id;
 END;
 
 CREATE TRIGGER count_due AFTER INSERT ON dirty BEGIN

@@ -74,41 +74,56 @@ func (c *Catalog) Status(ctx context.Context) (Status, error) {
 }
 
 // countDatasets reads the counts beside each dataset. Only what is put off must
-// be counted, for that changes with the time.
+// be counted, for that changes with the time: by debounce, or, while a partition
+// is open, by a waiver.
 func (t *tx) countDatasets(s *Status) error {
-	deferred := map[int64]int64{}
-	err := t.each("SELECT dataset_id, COUNT(*) FROM dirty WHERE not_before > ? AND failed_key IS NULL GROUP BY dataset_id", []any{t.now},
-		func(scan func(...any) error) error {
-			var id, n int64
-			err := scan(&id, &n)
-			deferred[id] = n
-			return err
-		})
+	deferred, err := t.tally("SELECT dataset_id, COUNT(*) FROM dirty WHERE not_before > ? AND failed_key IS NULL GROUP BY dataset_id", t.now)
 	if err != nil {
 		return err
 	}
-	return t.each(`SELECT d.id, d.name, d.paused, d.grain = 'none', c.partitions, c.open, c.promoted, c.rows, c.due, c.due_new, c.due_promoted, c.failed
+	putOff, err := t.tally(`SELECT p.dataset_id, COUNT(*) FROM partitions p JOIN waived w ON w.dataset_id = p.dataset_id AND w.name = p.name
+		WHERE p.closed_at IS NULL AND p.ends > 0 GROUP BY p.dataset_id`)
+	if err != nil {
+		return err
+	}
+	return t.each(`SELECT d.id, d.name, d.paused, d.grain = 'none', c.partitions, c.open, c.promoted, c.rows, c.due, c.due_new, c.due_promoted, c.failed,
+		c.waived, c.waived_new, c.waived_promoted
 		FROM datasets d JOIN counts c ON c.dataset_id = d.id WHERE d.retired_at IS NULL ORDER BY d.depth, d.name`, nil,
 		func(scan func(...any) error) error {
 			var id int64
 			var d DatasetStatus
 			var paused, whole bool
 			var n counts
-			err := scan(&id, &d.Name, &paused, &whole, &n.partitions, &n.open, &n.promoted, &n.rows, &n.due, &n.dueNew, &n.duePromoted, &n.failed)
+			err := scan(&id, &d.Name, &paused, &whole, &n.partitions, &n.open, &n.promoted, &n.rows, &n.due, &n.dueNew, &n.duePromoted, &n.failed,
+				&n.waived, &n.waivedNew, &n.waivedPromoted)
 			n.status(&d, deferred[id], paused, whole)
+			d.Waived, d.Deferred = n.waived-putOff[id], d.Deferred+putOff[id]
 			s.Datasets = append(s.Datasets, d)
 			return err
 		})
 }
 
+// tally reads pairs of a dataset's id and a number.
+func (t *tx) tally(query string, args ...any) (map[int64]int64, error) {
+	out := map[int64]int64{}
+	err := t.each(query, args, func(scan func(...any) error) error {
+		var id, n int64
+		err := scan(&id, &n)
+		out[id] = n
+		return err
+	})
+	return out, err
+}
+
 // counts is a row of the counts table.
 type counts struct {
 	partitions, open, promoted, rows, due, dueNew, duePromoted, failed int64
+	waived, waivedNew, waivedPromoted                                  int64
 }
 
 // status says in d how many partitions are in each state.
 func (n counts) status(d *DatasetStatus, deferred int64, paused, whole bool) {
-	d.Partitions, d.Open, d.Rows = n.partitions+n.dueNew, n.open, n.rows
+	d.Partitions, d.Open, d.Rows = n.partitions+n.dueNew+n.waivedNew, n.open, n.rows
 	if !whole {
 		d.Open += n.dueNew // what is not on record yet is not closed
 	}
@@ -118,8 +133,8 @@ func (n counts) status(d *DatasetStatus, deferred int64, paused, whole bool) {
 		return
 	}
 	d.Stale = n.due - n.failed - deferred
-	d.Fresh = n.promoted - n.duePromoted
-	d.Absent = n.partitions - n.promoted - (n.due - n.dueNew - n.duePromoted)
+	d.Fresh = n.promoted - n.duePromoted - n.waivedPromoted
+	d.Absent = n.partitions - n.promoted - (n.due - n.dueNew - n.duePromoted) - (n.waived - n.waivedNew - n.waivedPromoted)
 }
 
 // recounted is the counts table, counted anew.
@@ -134,7 +149,12 @@ const recounted = `SELECT d.id AS dataset_id,
 		AND NOT EXISTS (SELECT 1 FROM partitions p WHERE p.dataset_id = w.dataset_id AND p.name = w.name)) AS due_new,
 	(SELECT COUNT(*) FROM dirty w JOIN partitions p ON p.dataset_id = w.dataset_id AND p.name = w.name
 		JOIN pointers x ON x.partition_id = p.id AND x.view = 'main' WHERE w.dataset_id = d.id) AS due_promoted,
-	(SELECT COUNT(*) FROM dirty w WHERE w.dataset_id = d.id AND w.failed_key IS NOT NULL) AS failed
+	(SELECT COUNT(*) FROM dirty w WHERE w.dataset_id = d.id AND w.failed_key IS NOT NULL) AS failed,
+	(SELECT COUNT(*) FROM waived w WHERE w.dataset_id = d.id) AS waived,
+	(SELECT COUNT(*) FROM waived w WHERE w.dataset_id = d.id
+		AND NOT EXISTS (SELECT 1 FROM partitions p WHERE p.dataset_id = w.dataset_id AND p.name = w.name)) AS waived_new,
+	(SELECT COUNT(*) FROM waived w JOIN partitions p ON p.dataset_id = w.dataset_id AND p.name = w.name
+		JOIN pointers x ON x.partition_id = p.id AND x.view = 'main' WHERE w.dataset_id = d.id) AS waived_promoted
 	FROM datasets d`
 
 // Miscounted names the datasets whose counts are not what counting gives: none,
