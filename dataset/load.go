@@ -59,6 +59,10 @@ type LoadCommit struct {
 	Segments []NewSegment
 	Sidecar  *NewSidecar // nil when no new id came
 
+	// Sources and Received say what the events were, for people who ask why.
+	Sources  []string
+	Received TimeRange
+
 	Loaded      int64
 	Quarantined int64
 	Repeats     int64

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"time"
 
 	"github.com/zeebo/xxh3"
 
 	"github.com/reedbed/reedbed/collect/protocol"
+	"github.com/reedbed/reedbed/dataset"
 	"github.com/reedbed/reedbed/event"
 	"github.com/reedbed/reedbed/load/sidecar"
 )
@@ -29,7 +29,8 @@ type batch struct {
 	rows     []row
 	refused  []refused
 	items    []item
-	received time.Time // greatest
+	received dataset.TimeRange
+	sources  map[string]struct{}
 }
 
 // item is one event of the batch in journal order, before duplicates are
@@ -41,7 +42,7 @@ type item struct {
 
 func newBatch(policy func(string) event.Policy, limits protocol.Limits) batch {
 	return batch{
-		policy: policy, limits: limits, decoders: map[string]*protocol.Decoder{},
+		policy: policy, limits: limits, decoders: map[string]*protocol.Decoder{}, sources: map[string]struct{}{},
 		raw: rawTable(), quarantine: quarantineTable(),
 	}
 }
@@ -50,7 +51,8 @@ func (b *batch) reset() {
 	clear(b.rows)
 	clear(b.refused)
 	b.rows, b.refused, b.items = b.rows[:0], b.refused[:0], b.items[:0]
-	b.received = time.Time{}
+	b.received = dataset.TimeRange{}
+	clear(b.sources)
 	b.kept.reset()
 	b.labels.reset()
 }
@@ -69,9 +71,8 @@ func (b *batch) add(payload []byte, events uint32) error {
 	if err != nil {
 		return err
 	}
-	if request.ReceivedAt.After(b.received) {
-		b.received = request.ReceivedAt
-	}
+	b.received.Include(request.ReceivedAt)
+	b.sources[request.Source] = struct{}{}
 	decoder.Begin(request.Shared)
 	policy := b.policy(request.Source)
 	for i := range request.Items {

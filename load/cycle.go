@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/reedbed/reedbed/dataset"
@@ -92,8 +94,8 @@ func (l *Loader) read(ctx context.Context, to *dataset.Cursor) (lost int64, more
 			break
 		}
 	}
-	if l.batch.received.After(to.ReceivedTo) {
-		to.ReceivedTo = l.batch.received
+	if l.batch.received.To.After(to.ReceivedTo) {
+		to.ReceivedTo = l.batch.received.To
 	}
 	return lost, more, nil
 }
@@ -110,6 +112,7 @@ func (l *Loader) write(c *dataset.LoadCommit) error {
 	c.Loaded = int64(len(l.verdict.rows))
 	c.Quarantined = int64(len(l.verdict.refused))
 	c.Repeats = l.verdict.repeats
+	c.Received, c.Sources = l.batch.received, slices.Sorted(maps.Keys(l.batch.sources))
 	return nil
 }
 

@@ -200,6 +200,10 @@ func (t *tx) promote(p *partition, b dataset.Build) error {
 	if err != nil {
 		return err
 	}
+	why, err := t.causeOf(b.Task)
+	if err != nil {
+		return err
+	}
 	moved, err := t.movedOn(*p)
 	if err != nil {
 		return err
@@ -228,6 +232,9 @@ func (t *tx) promote(p *partition, b dataset.Build) error {
 		if err := t.forgetOthers(*p, after, b.TraceKey); err != nil {
 			return err
 		}
+	}
+	if err := t.conclude(*p, before, after, b, why); err != nil {
+		return err
 	}
 	if err := t.spread(*p, before.output, after.output, b.Task); err != nil {
 		return err
@@ -261,13 +268,12 @@ func (t *tx) spread(p partition, before, after dataset.Promoted, k dataset.Task)
 	if before.Hash == after.Hash && before.Rows == after.Rows && (before.Version == 0) == (after.Version == 0) {
 		return nil
 	}
-	var parent sql.NullInt64
-	err := t.QueryRowContext(t.ctx, "SELECT cause_id FROM dirty WHERE name = ? AND dataset_id = (SELECT id FROM datasets WHERE name = ?)", k.Partition, k.Dataset).
-		Scan(&parent)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	parent, err := t.causeOf(k)
+	if err != nil {
 		return err
 	}
-	why, err := t.addCause("promotion", p.dataset.Spec.Name+"@"+string(p.name), parent)
+	facts := dataset.Facts{Dataset: p.dataset.Spec.Name, Partition: p.name, Version: after.Version}
+	why, err := t.because(dataset.ByPromotion, facts, parent)
 	if err != nil {
 		return err
 	}

@@ -153,7 +153,11 @@ func (t *tx) connect(d Dataset, edges []dataset.Edge) error {
 
 // dirtyAll marks every partition the stage has or could have from its inputs.
 func (t *tx) dirtyAll(d Dataset, s dataset.Deployment) error {
-	why, err := t.addCause("definition", s.File, nil)
+	facts, err := t.definitionFacts(d, s.File)
+	if err != nil {
+		return err
+	}
+	why, err := t.because(dataset.ByDefinition, facts, nil)
 	if err != nil {
 		return err
 	}

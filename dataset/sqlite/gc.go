@@ -19,15 +19,15 @@ func (c *Catalog) Unlease(ctx context.Context, id string) error {
 	return c.update(ctx, func(t *tx) error { return t.exec("DELETE FROM leases WHERE id = ?", id) })
 }
 
-// keepCauses is how many of the newest causes stay on record: a day or more of
-// loads and promotions.
-const keepCauses = 200_000
-
 // Collect forgets segments and sidecars that were removed more than grace ago,
 // that no version on record holds and no lease protects, and returns the
 // objects that nothing names any more. The caller deletes those files
 // afterwards; a crash in between leaves orphans, which Named finds.
 func (c *Catalog) Collect(ctx context.Context, grace time.Duration) (objects []string, err error) {
+	due, err := c.dueCauses(ctx)
+	if err != nil {
+		return nil, err
+	}
 	err = c.update(ctx, func(t *tx) error {
 		if err := t.exec("DELETE FROM leases WHERE expires < ?", t.now); err != nil {
 			return err
@@ -50,7 +50,7 @@ func (c *Catalog) Collect(ctx context.Context, grace time.Duration) (objects []s
 		if err := t.each("DELETE FROM sidecars WHERE removed_at < ? RETURNING object", []any{before}, note); err != nil {
 			return err
 		}
-		if err := t.exec("DELETE FROM causes WHERE id <= (SELECT MAX(id) FROM causes) - ?", keepCauses); err != nil {
+		if err := t.collectCauses(due, keepCauses, sweepCauses); err != nil {
 			return err
 		}
 		for object := range gone {

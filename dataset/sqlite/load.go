@@ -80,7 +80,7 @@ func (t *tx) addLoaded(l dataset.LoadCommit) error {
 	if len(l.Segments) == 0 {
 		return nil
 	}
-	why, err := t.addCause("load", fmt.Sprintf("journal events %d..%d", l.From.Event, l.To.Event), nil)
+	why, err := t.because(dataset.ByLoad, loadFacts(l), nil)
 	if err != nil {
 		return err
 	}
@@ -101,11 +101,21 @@ func (t *tx) addLoaded(l dataset.LoadCommit) error {
 		if err := t.addVersion(&p, version{origin: "load", grows: true, add: segments}); err != nil {
 			return err
 		}
+		if err := t.credit(p.id, p.lastVersion, why.id); err != nil {
+			return err
+		}
 		if err := t.dirtyReaders(p, why); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func loadFacts(l dataset.LoadCommit) dataset.Facts {
+	return dataset.Facts{Load: &dataset.LoadFacts{
+		Records: [2]uint64{l.From.Record, max(l.To.Record, 1) - 1}, Events: [2]uint64{l.From.Event, max(l.To.Event, 1) - 1},
+		Sources: l.Sources, Received: l.Received,
+	}}
 }
 
 // Sidecars lists the live sidecars, oldest first.

@@ -32,8 +32,11 @@ func (c *Catalog) CommitSide(ctx context.Context, s dataset.Spec, detail string,
 			return err
 		}
 		changed = true
-		why, err := t.addCause("side", detail, nil)
+		why, err := t.because(dataset.BySide, dataset.Facts{Dataset: s.Name, Partition: p.name, Version: p.lastVersion, File: detail}, nil)
 		if err != nil {
+			return err
+		}
+		if err := t.credit(p.id, p.lastVersion, why.id); err != nil {
 			return err
 		}
 		return t.dirtyReaders(p, why)

@@ -178,7 +178,48 @@ func (p *pond) compact(t *rapid.T) {
 	}
 }
 
-func TestCountsAreWhatCountingGives(t *testing.T) {
+func (p *pond) collect(t *rapid.T) {
+	_, err := p.Collect(t.Context(), 0)
+	p.must(t, err)
+	due, err := p.dueCauses(t.Context())
+	p.must(t, err)
+	keep, sweep := rapid.Int64Range(0, 5).Draw(t, "keep"), rapid.Int64Range(1, 20).Draw(t, "sweep")
+	p.must(t, p.update(t.Context(), func(x *tx) error { return x.collectCauses(due, keep, sweep) }))
+}
+
+// explained wants to know of every promoted version and of all that is due what
+// began it.
+func (p *pond) explained(t *rapid.T) {
+	p.must(t, p.view(t.Context(), func(x *tx) error {
+		return x.each(`SELECT d.name || '@' || p.name, COALESCE(v.cause_id, 0) FROM pointers o JOIN partitions p ON p.id = o.partition_id
+				JOIN versions v ON v.partition_id = p.id AND v.number = o.version JOIN datasets d ON d.id = p.dataset_id
+			UNION ALL SELECT d.name || '@' || w.name || ', due', w.cause_id FROM dirty w JOIN datasets d ON d.id = w.dataset_id`, nil,
+			func(scan func(...any) error) error {
+				var what string
+				var id int64
+				if err := scan(&what, &id); err != nil {
+					return err
+				}
+				chain, err := x.chain(id)
+				if err != nil {
+					return err
+				}
+				if len(chain) == 0 || !slices.Contains([]dataset.CauseKind{dataset.ByLoad, dataset.BySide, dataset.ByDefinition}, chain[len(chain)-1].Kind) {
+					t.Fatalf("%s comes of %+v", what, chain)
+				}
+				for _, c := range chain[:len(chain)-1] {
+					if c.Kind != dataset.ByPromotion {
+						t.Fatalf("%s comes through %+v", what, chain)
+					}
+				}
+				return nil
+			})
+	}))
+}
+
+// TestAnythingMayHappen keeps what status tells, and why, true whatever happens
+// in whatever order.
+func TestAnythingMayHappen(t *testing.T) {
 	dir, runs := t.TempDir(), 0
 	rapid.Check(t, func(t *rapid.T) {
 		runs++
@@ -204,13 +245,14 @@ func TestCountsAreWhatCountingGives(t *testing.T) {
 				p.must(t, err)
 			},
 			"wait":    func(*rapid.T) { p.clock.t = p.clock.t.Add(time.Minute) },
-			"collect": func(t *rapid.T) { _, err := p.Collect(t.Context(), 0); p.must(t, err) },
+			"collect": p.collect,
 			"": func(t *rapid.T) {
 				got, err := p.Status(t.Context())
 				p.must(t, err)
 				if d := cmp.Diff(counted(t.Context(), t, p.Catalog), got.Datasets); d != "" {
 					t.Fatal(d)
 				}
+				p.explained(t)
 				wrong, err := p.Miscounted(t.Context())
 				if err != nil || len(wrong) > 0 {
 					t.Fatalf("miscounted: %v, %v", wrong, err)
