@@ -58,6 +58,9 @@ CREATE TABLE partitions (
   closed_at    INTEGER,
   last_run     INTEGER NOT NULL DEFAULT 0,
   last_cpu     INTEGER NOT NULL DEFAULT 0,
+  outcome      TEXT NOT NULL DEFAULT '', -- of the last time it was looked at: dataset.Outcome
+  outcome_at   INTEGER NOT NULL DEFAULT 0,
+  outcome_cause INTEGER,
   UNIQUE (dataset_id, name)
 );
 CREATE INDEX partitions_by_start ON partitions (dataset_id, starts);
@@ -77,20 +80,19 @@ CREATE TABLE versions (
   git_revision TEXT NOT NULL DEFAULT '',
   cpu          INTEGER NOT NULL DEFAULT 0,
   wall         INTEGER NOT NULL DEFAULT 0,
+  cause_id     INTEGER,                -- why readers were last sent to it
   erased_at    INTEGER,
   freed_at     INTEGER,                -- its files went by retention, or are about to
   created_at   INTEGER NOT NULL,
   PRIMARY KEY (partition_id, number)
 ) WITHOUT ROWID;
+CREATE INDEX versions_by_cause ON versions (cause_id) WHERE cause_id IS NOT NULL;
 
 -- A version's content is the segments with added_in <= number < removed_in.
 CREATE TABLE segments (
   id           INTEGER PRIMARY KEY,
   partition_id INTEGER NOT NULL REFERENCES partitions(id),
   object       TEXT NOT NULL,
-  outcome      TEXT NOT NULL DEFAULT '', -- of the last time it was looked at: dataset.Outcome
-  outcome_at   INTEGER NOT NULL DEFAULT 0,
-  outcome_cause INTEGER,
   rows         INTEGER NOT NULL,
   bytes        INTEGER NOT NULL,
   hash         BLOB NOT NULL,
@@ -110,13 +112,11 @@ CREATE INDEX segments_by_object ON segments (object);
 CREATE TABLE traces (
   partition_id     INTEGER NOT NULL REFERENCES partitions(id),
   trace_key        BLOB NOT NULL,
-  cause_id     INTEGER,                -- why readers were last sent to it
   version          INTEGER NOT NULL,   -- of this partition
   rejected_version INTEGER,            -- of the same partition of <dataset>_rejected
   created_at       INTEGER NOT NULL,
   PRIMARY KEY (partition_id, trace_key)
 ) WITHOUT ROWID;
-CREATE INDEX versions_by_cause ON versions (cause_id) WHERE cause_id IS NOT NULL;
 
 -- What the promoted version of a partition read.
 CREATE TABLE reads (
@@ -164,10 +164,10 @@ CREATE TABLE causes (
   kind   TEXT NOT NULL,                -- load, definition, side, promotion
   detail TEXT NOT NULL,
   parent INTEGER,
-  apply_id INTEGER,                    -- the change of definitions at the root of it
   at     INTEGER NOT NULL,
   facts  TEXT NOT NULL DEFAULT '{}'    -- dataset.Facts: what detail says, for programs
 );
+CREATE INDEX causes_by_parent ON causes (parent) WHERE parent IS NOT NULL;
 
 CREATE TABLE cursors (
   name        TEXT PRIMARY KEY,
@@ -198,7 +198,6 @@ CREATE TABLE imports (
   updated INTEGER NOT NULL
 ) WITHOUT ROWID;
 
-CREATE INDEX causes_by_parent ON causes (parent) WHERE parent IS NOT NULL;
 CREATE TABLE leases (
   id       TEXT PRIMARY KEY,
   revision INTEGER NOT NULL,           -- the oldest catalog revision the holder may still read
