@@ -8,6 +8,7 @@ package converge
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -29,9 +30,11 @@ type Engine interface {
 	Describe(ctx context.Context, sql string, tables []engine.Table) ([]dataset.Column, error)
 	// Build computes one output; its files belong to the caller.
 	Build(ctx context.Context, job engine.BuildJob) (engine.BuildResult, error)
+	// Report writes the rows of one SELECT to w.
+	Report(ctx context.Context, job engine.QueryJob, w io.Writer) (engine.QueryResult, error)
 }
 
-// Options of a Converger. All but Registry and GitRevision must be set.
+// Options of a Converger. All but Registry must be set.
 type Options struct {
 	Catalog   *sqlite.Catalog
 	Engine    Engine
@@ -42,11 +45,10 @@ type Options struct {
 	Workers    int // stage runs at a time
 	// Watermark is the received time up to which everything is loaded; it closes
 	// partitions and never decides whether a row counts.
-	Watermark   func(context.Context) (time.Time, error)
-	GitRevision string
-	Limits      engine.Limits
-	Log         *slog.Logger
-	Registry    prometheus.Registerer
+	Watermark func(context.Context) (time.Time, error)
+	Limits    engine.Limits
+	Log       *slog.Logger
+	Registry  prometheus.Registerer
 }
 
 // Converger runs the deployed stages.
@@ -62,6 +64,8 @@ type Converger struct {
 	bulk     bool                 // the last pass found every answer on record
 	barren   map[string]time.Time // datasets whose history could not run, until when to leave them
 	turn     string               // the owner whose history ran last
+
+	deploying sync.Mutex // held for one change of definitions at a time
 
 	mu       sync.Mutex
 	stages   map[string]*deployed // replaced whole by Deploy
@@ -80,6 +84,8 @@ type deployed struct {
 	identity []byte
 	inputs   []input
 	driver   string // the input a row-wise stage follows, "" for other stages
+	// gitRevision is the commit the definition is of, "" if that is not known.
+	gitRevision string
 }
 
 type input struct {

@@ -1,6 +1,7 @@
 package converge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,34 +19,85 @@ import (
 
 // Project is where a project's definitions are.
 type Project struct {
-	Stages fs.FS // the stages folder
-	Data   fs.FS // the data folder: small side inputs
+	Stages    fs.FS // the stages folder
+	Data      fs.FS // the data folder: small side inputs
+	Contracts fs.FS // what teams expect of others' datasets; nil: nothing
 	// DataDir is the absolute path of Data, for the engine to read.
 	DataDir string
+	// GitRevision is the commit the files are of, "" if that is not known.
+	GitRevision string
 }
 
-// Deploy brings what runs in line with the project's files. A file with
-// problems does not stop the others: the stage as it was deployed before goes
-// on running where it can, otherwise it and what depends on it pause. The
-// problems say which and why.
+// Deploy puts a project's files to work as far as they are right, for a project
+// that has nothing to lose: its first start. A file with problems does not stop
+// the others: the stage as it was deployed before goes on running where it can,
+// otherwise it and what depends on it pause. The problems say which and why.
 func (c *Converger) Deploy(ctx context.Context, p Project) ([]stage.Problem, error) {
-	d := deployment{c: c, columns: map[string][]dataset.Column{}}
-	known, err := d.known(ctx, p)
+	c.deploying.Lock()
+	defer c.deploying.Unlock()
+	d := c.newDeployment()
+	before, err := c.o.Catalog.Deployed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	def, err := d.fromFolder(ctx, p, before)
+	defer def.discard()
 	if err != nil {
 		return d.problems, err
 	}
-	set, err := d.read(ctx, p.Stages, known)
+	for _, s := range before.Sides { // a file that is wrong or gone: what was loaded stays
+		if !slices.ContainsFunc(def.sides, func(x sideInput) bool { return x.Spec.Name == s.Spec.Name }) {
+			def.sides = append(def.sides, sideInput{SideInput: sideOnRecord(s)})
+		}
+	}
+	_, err = d.deploy(ctx, def, before, dataset.Application{Action: dataset.First, GitRevision: p.GitRevision})
+	return d.problems, err
+}
+
+// Resume goes on with what is deployed, of which no file is needed. Its problems
+// are stages that this release cannot run.
+func (c *Converger) Resume(ctx context.Context) ([]stage.Problem, error) {
+	c.deploying.Lock()
+	defer c.deploying.Unlock()
+	before, err := c.o.Catalog.Deployed(ctx)
 	if err != nil {
-		return d.problems, err
+		return nil, err
 	}
-	if _, err := c.o.Catalog.Deploy(ctx, d.deployments(set), d.paused); err != nil {
-		return d.problems, fmt.Errorf("deploy: %w", err)
+	d := c.newDeployment()
+	_, err = d.deploy(ctx, fromRecord(before), before, dataset.Application{Action: dataset.Upgrade})
+	return d.problems, err
+}
+
+// deploy puts to work what can run of def.
+func (d *deployment) deploy(ctx context.Context, def definitions, before sqlite.Deployed, a dataset.Application) (sqlite.Applied, error) {
+	known, err := d.known(ctx, def.sides)
+	if err != nil {
+		return sqlite.Applied{}, err
 	}
-	c.mu.Lock()
-	c.stages = set
-	c.mu.Unlock()
-	c.Wake()
-	return d.problems, nil
+	set, err := d.read(ctx, def, known, before)
+	if err != nil {
+		return sqlite.Applied{}, err
+	}
+	return d.put(ctx, def, set, a)
+}
+
+// put makes set, which is bound, what runs.
+func (d *deployment) put(ctx context.Context, def definitions, set map[string]*deployed, a dataset.Application) (out sqlite.Applied, err error) {
+	a.Stages, a.Paused = d.deployments(set, def), d.paused
+	if a.Sides, err = d.c.adoptSides(def.sides); err != nil {
+		return out, err
+	}
+	if out, err = d.c.o.Catalog.Apply(ctx, a); err != nil {
+		return out, fmt.Errorf("deploy: %w", err)
+	}
+	for name, s := range set {
+		s.gitRevision = out.GitRevisions[name]
+	}
+	d.c.mu.Lock()
+	d.c.stages = set
+	d.c.mu.Unlock()
+	d.c.Wake()
+	return out, nil
 }
 
 // Lint checks a project's stages as Deploy would, without a catalog behind it
@@ -65,7 +117,7 @@ type Bound struct {
 // Bind reads a project's files and binds each stage against the columns of its
 // inputs, as Deploy would, without a catalog and without changing anything.
 func Bind(ctx context.Context, e Engine, sem stage.Semantics, builtins []dataset.Spec, p Project) (Bound, []stage.Problem, error) {
-	d := deployment{c: &Converger{o: Options{Engine: e, Semantics: sem}}, columns: map[string][]dataset.Column{}}
+	d := (&Converger{o: Options{Engine: e, Semantics: sem}}).newDeployment()
 	out := Bound{Columns: d.columns, Sides: map[string]engine.Table{}}
 	known := stage.Known{}
 	for _, spec := range builtins {
@@ -111,6 +163,7 @@ type deployment struct {
 type bound struct {
 	stage      *stage.Stage
 	identity   []byte
+	ast        string // of the SQL
 	columns    []dataset.Column
 	rowWise    string
 	hasRejects bool
@@ -120,26 +173,24 @@ func (d *deployment) problem(file string, line int, what, fix string) {
 	d.problems = append(d.problems, stage.Problem{File: file, Line: line, What: what, Fix: fix})
 }
 
-// known gathers the datasets stages can read that are not stages, and brings
-// the side inputs up to date.
-func (d *deployment) known(ctx context.Context, p Project) (stage.Known, error) {
-	for _, name := range d.sideFiles(p.Data) {
-		if err := d.c.loadSide(ctx, p, name); err != nil {
-			if ctx.Err() != nil {
-				return nil, err
-			}
-			d.problem("data/"+name+".csv", 0, err.Error(), "correct the file; the version loaded before stays")
-		}
-	}
+func (c *Converger) newDeployment() *deployment {
+	return &deployment{c: c, columns: map[string][]dataset.Column{}}
+}
+
+// known gathers the datasets stages can read that are not stages.
+func (d *deployment) known(ctx context.Context, sides []sideInput) (stage.Known, error) {
 	on, err := d.c.o.Catalog.Datasets(ctx)
 	if err != nil {
 		return nil, err
 	}
 	known := stage.Known{}
 	for _, x := range on {
-		if x.Spec.Kind == dataset.Builtin || x.Spec.Kind == dataset.Side {
+		if x.Spec.Kind == dataset.Builtin {
 			known[x.Spec.Name], d.columns[x.Spec.Name] = x.Spec.Grain, x.Spec.Columns
 		}
+	}
+	for _, s := range sides {
+		known[s.Spec.Name], d.columns[s.Spec.Name] = dataset.None, s.Spec.Columns
 	}
 	return known, nil
 }
@@ -169,36 +220,14 @@ func sideTable(p Project, name string) engine.Table {
 	return engine.Table{Name: name, Files: []string{filepath.Join(p.DataDir, name+".csv")}, Format: "csv"}
 }
 
-// loadSide turns a side file into a version of a dataset of its name; equal
-// content changes nothing.
-func (c *Converger) loadSide(ctx context.Context, p Project, name string) error {
-	res, err := c.o.Engine.Build(ctx, engine.BuildJob{SQL: "SELECT * FROM " + name, Tables: []engine.Table{sideTable(p, name)}, Limits: c.o.Limits})
-	if err != nil {
-		return err
+// read binds each stage against its inputs.
+func (d *deployment) read(ctx context.Context, def definitions, known stage.Known, before sqlite.Deployed) (map[string]*deployed, error) {
+	texts := map[string]sqlite.Definition{}
+	for _, f := range before.Stages {
+		texts[f.Name] = f
 	}
-	object, err := c.o.Store.Adopt(res.Output.Path, "parquet")
-	if err != nil {
-		return err
-	}
-	spec := dataset.Spec{Name: name, Kind: dataset.Side, Grain: dataset.None, Columns: res.Output.Columns, HashScheme: c.o.HashScheme}
-	_, err = c.o.Catalog.CommitSide(ctx, spec, "data/"+name+".csv", dataset.NewSegment{
-		Dataset: name, Partition: dataset.Whole, Object: object.ID, Rows: res.Output.Rows, Bytes: object.Bytes, Hash: res.Output.Hash,
-	})
-	return err
-}
-
-// read parses the stage files and binds each against its inputs.
-func (d *deployment) read(ctx context.Context, folder fs.FS, known stage.Known) (map[string]*deployed, error) {
-	texts, err := d.c.o.Catalog.DeployedTexts(ctx)
-	if err != nil {
-		return nil, err
-	}
-	files, problems := stage.ReadFolder(folder, "stages")
-	d.problems = append(d.problems, problems...)
-	files = append(files, d.fallBack(files, problems, func(name string) (string, bool) {
-		t, ok := texts[name]
-		return "/* @stage" + t.Header + "*/\n" + t.SQL, ok
-	})...)
+	d.problems = append(d.problems, def.problems...)
+	files := append(slices.Clone(def.stages), d.fallBack(def.stages, def.problems, texts)...)
 	sorted, problems := stage.Order(files, known)
 	d.problems = append(d.problems, problems...)
 	d.depths = stage.Depths(sorted)
@@ -221,7 +250,7 @@ func (d *deployment) read(ctx context.Context, folder fs.FS, known stage.Known) 
 }
 
 // fallBack returns the deployed text of files that no longer parse.
-func (d *deployment) fallBack(files []*stage.Stage, problems []stage.Problem, deployedText func(string) (string, bool)) []*stage.Stage {
+func (d *deployment) fallBack(files []*stage.Stage, problems []stage.Problem, texts map[string]sqlite.Definition) []*stage.Stage {
 	var out []*stage.Stage
 	for _, p := range problems {
 		name := strings.TrimSuffix(path.Base(p.File), ".sql")
@@ -229,8 +258,8 @@ func (d *deployment) fallBack(files []*stage.Stage, problems []stage.Problem, de
 		if slices.ContainsFunc(files, has) || slices.ContainsFunc(out, has) {
 			continue
 		}
-		if text, ok := deployedText(name); ok {
-			if s, _ := stage.Parse(name, p.File, text); s != nil {
+		if f, ok := texts[name]; ok {
+			if s, _ := stage.Parse(name, p.File, f.Text()); s != nil {
 				out = append(out, s)
 			}
 		}
@@ -239,18 +268,18 @@ func (d *deployment) fallBack(files []*stage.Stage, problems []stage.Problem, de
 }
 
 // bindOrKeep binds a stage; if its file is wrong, the text deployed before.
-func (d *deployment) bindOrKeep(ctx context.Context, s *stage.Stage, texts map[string]sqlite.DeployedText) (*deployed, error) {
+func (d *deployment) bindOrKeep(ctx context.Context, s *stage.Stage, texts map[string]sqlite.Definition) (*deployed, error) {
 	b, problems, err := d.bindUnlessTaken(ctx, s)
 	if err != nil {
 		return nil, err
 	}
 	d.problems = append(d.problems, problems...)
 	if b == nil {
-		t, ok := texts[s.Name]
+		f, ok := texts[s.Name]
 		if !ok {
 			return nil, nil //nolint:nilnil // a stage that cannot run is no error of ours
 		}
-		old, _ := stage.Parse(s.Name, s.File, "/* @stage"+t.Header+"*/\n"+t.SQL)
+		old, _ := stage.Parse(s.Name, s.File, f.Text())
 		if old == nil || old.SQL == s.SQL {
 			return nil, nil //nolint:nilnil // as above
 		}
@@ -258,12 +287,17 @@ func (d *deployment) bindOrKeep(ctx context.Context, s *stage.Stage, texts map[s
 			return nil, err
 		}
 	}
-	d.bound = append(d.bound, *b)
+	return d.runnable(*b), nil
+}
+
+// runnable takes up a bound stage as it is to run.
+func (d *deployment) runnable(b bound) *deployed {
+	d.bound = append(d.bound, b)
 	x := &deployed{stage: b.stage, identity: b.identity, driver: b.rowWise}
 	for _, name := range b.stage.InputNames() {
 		x.inputs = append(x.inputs, input{name: name, window: b.stage.Window(name), columns: d.columns[name]})
 	}
-	return x, nil
+	return x
 }
 
 // bindUnlessTaken binds a stage whose name no other kind of dataset ever had.
@@ -302,7 +336,7 @@ func (d *deployment) bind(ctx context.Context, s *stage.Stage) (*bound, []stage.
 	for _, name := range s.InputNames() {
 		cols, ok := d.columns[name]
 		if !ok {
-			return nil, []stage.Problem{{File: s.File, What: "input " + name + " cannot run", Fix: "mend that stage first"}}, nil
+			return nil, []stage.Problem{{File: s.File, What: "input " + name + " cannot run", Fix: stage.MendFirst}}, nil
 		}
 		tables = append(tables, engine.Table{Name: name, Columns: cols})
 	}
@@ -316,7 +350,7 @@ func (d *deployment) bind(ctx context.Context, s *stage.Stage) (*bound, []stage.
 		}
 	}
 	d.columns[s.Name] = columns
-	b := &bound{stage: s, columns: columns, rowWise: driverOf(s, a), hasRejects: rejectsAST != ""}
+	b := &bound{stage: s, ast: parsed.AST, columns: columns, rowWise: driverOf(s, a), hasRejects: rejectsAST != ""}
 	if b.hasRejects {
 		d.columns[s.Name+"_rejected"] = rejectedColumns(columns)
 	}
@@ -377,7 +411,7 @@ func driverOf(s *stage.Stage, a stage.Analysis) string {
 }
 
 // deployments words what is bound for the catalog.
-func (d *deployment) deployments(set map[string]*deployed) []dataset.Deployment {
+func (d *deployment) deployments(set map[string]*deployed, def definitions) []dataset.Deployment {
 	var out []dataset.Deployment
 	for _, b := range d.bound {
 		x := dataset.Deployment{
@@ -385,8 +419,9 @@ func (d *deployment) deployments(set map[string]*deployed) []dataset.Deployment 
 				Name: b.stage.Name, Kind: dataset.Computed, Grain: b.stage.Header.Partition, Owner: b.stage.Header.Owner,
 				Columns: b.columns, HashScheme: d.c.o.HashScheme,
 			},
-			CodeIdentity: b.identity, SQL: b.stage.SQL, Header: b.stage.HeaderText, File: b.stage.File, GitRevision: d.c.o.GitRevision,
-			Allowance: b.stage.Allowance(), Interval: b.stage.Debounce(), RowWise: b.rowWise != "", Depth: d.depths[b.stage.Name],
+			CodeIdentity: b.identity, SQL: b.stage.SQL, Header: b.stage.HeaderText, File: b.stage.File, GitRevision: cmp.Or(def.origins[b.stage.Name], def.gitRevision),
+			Definition: def.revisions[b.stage.Name],
+			Allowance:  b.stage.Allowance(), Interval: b.stage.Debounce(), RowWise: b.rowWise != "", Depth: d.depths[b.stage.Name],
 		}
 		if b.hasRejects {
 			r := x.Spec

@@ -295,3 +295,8 @@ func contentHash(rows []row) (h dataset.ContentHash) {
 	}
 	return h
 }
+
+// Report is not what programs are asked for.
+func (e *fakeEngine) Report(context.Context, engine.QueryJob, io.Writer) (engine.QueryResult, error) {
+	return engine.QueryResult{}, errors.ErrUnsupported
+}

@@ -33,7 +33,7 @@ func (c *Converger) look(ctx context.Context, k dataset.Task) (a answer, err err
 		return a, nil
 	}
 	b := &a.build
-	*b = dataset.Build{Task: k, CodeIdentity: a.stage.identity, GitRevision: c.o.GitRevision}
+	*b = dataset.Build{Task: k, CodeIdentity: a.stage.identity, GitRevision: a.stage.gitRevision}
 	if b.Inputs, b.Absent, err = c.inputs(ctx, a.stage, k); err != nil {
 		return a, err
 	}

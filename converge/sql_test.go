@@ -152,7 +152,7 @@ func identity(t *testing.T, p *engine.Pool, sem stage.Semantics, text string) st
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	d := deployment{c: &Converger{o: Options{Engine: p, Semantics: sem}}, columns: map[string][]dataset.Column{dataset.Raw: builtins()[0].Columns}}
+	d := &deployment{c: &Converger{o: Options{Engine: p, Semantics: sem}}, columns: map[string][]dataset.Column{dataset.Raw: builtins()[0].Columns}}
 	b, problems, err := d.bind(t.Context(), s)
 	if err != nil || len(problems) > 0 {
 		t.Fatal(problems, err)

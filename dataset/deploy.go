@@ -18,6 +18,7 @@ type Deployment struct {
 	Header       string // the YAML as written
 	File         string
 	GitRevision  string
+	Definition   int64 // the revision on record that this is, 0 for a text as it stands in a file
 	Edges        []Edge
 	Allowance    time.Duration // how long after its end a partition stays open
 	Interval     time.Duration // least time between two runs on one partition

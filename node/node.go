@@ -200,7 +200,7 @@ func (n *Node) wire() error {
 	var err error
 	n.converger = converge.New(converge.Options{
 		Catalog: n.catalog, Engine: n.pool, Store: n.store, Semantics: Semantics(), HashScheme: engine.HashScheme,
-		Workers: max(1, c.Stages.Workers), Watermark: n.watermark, GitRevision: gitRevision(n.project.Dir),
+		Workers: max(1, c.Stages.Workers), Watermark: n.watermark,
 		Log: n.log.With("part", "converge"), Registry: n.registry,
 	})
 	n.loader = load.New(load.Options{

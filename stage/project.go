@@ -12,6 +12,9 @@ import (
 	"github.com/reedbed/reedbed/internal/nearest"
 )
 
+// MendFirst is the fix of a problem that follows from another stage's problem.
+const MendFirst = "mend that stage first"
+
 // Known is a dataset a stage may read that is not a stage itself: a built-in
 // one, a side file, or rows another stage rejected.
 type Known map[string]dataset.Grain
@@ -125,7 +128,7 @@ func (o *order) input(s *Stage, input string, trail []string) bool {
 	case isStage:
 		if !o.visit(up, trail) {
 			if o.state[up.Name] != visiting {
-				o.bad(s, input, fmt.Sprintf("input %s cannot run", input), "mend that stage first")
+				o.bad(s, input, fmt.Sprintf("input %s cannot run", input), MendFirst)
 			}
 			return false
 		}

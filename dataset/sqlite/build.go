@@ -165,6 +165,9 @@ func (t *tx) commitBuild(b dataset.Build) error {
 			return fmt.Errorf("commit %s@%s: %w", b.Task.Dataset, b.Task.Partition, err)
 		}
 	}
+	if err := t.score(d, b); err != nil {
+		return err
+	}
 	return t.clean(p, b.Task)
 }
 

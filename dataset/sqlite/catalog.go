@@ -135,6 +135,7 @@ type tx struct {
 	ctx      context.Context //nolint:containedctx // a tx lives no longer than the call that carries ctx
 	now      int64
 	revision int64
+	apply    int64 // the apply this is, 0 in other transactions
 }
 
 // update runs fn in one write transaction. An error rolls everything back.

@@ -11,28 +11,55 @@ import (
 	"github.com/reedbed/reedbed/dataset"
 )
 
-// Deploy puts a set of stages to work in one transaction: what is new or
-// computes something else than before gets a definition revision and all its
-// partitions become dirty. Stages named in paused stay readable and are not
-// computed; those neither deployed nor paused are retired. Stages must come
-// upstream first. It returns the names that changed.
-func (c *Catalog) Deploy(ctx context.Context, stages []dataset.Deployment, paused []string) (changed []string, err error) {
+// Apply puts a set of definitions to work in one transaction: a stage that is
+// new or computes something else than before gets a definition revision, and all
+// its partitions become dirty; so do the readers of a side input whose content
+// changed. It records the set, unless it is the one that is deployed already.
+func (c *Catalog) Apply(ctx context.Context, a dataset.Application) (out Applied, err error) {
 	err = c.update(ctx, func(t *tx) error {
-		if err := t.setAside(stages, paused); err != nil {
-			return err
-		}
-		for _, s := range stages {
-			isNew, err := t.deploy(s)
-			if err != nil {
-				return fmt.Errorf("deploy %s: %w", s.File, err)
-			}
-			if isNew {
-				changed = append(changed, s.Spec.Name)
-			}
-		}
-		return nil
+		out, err = t.put(a)
+		return err
 	})
-	return changed, err
+	return out, err
+}
+
+// Applied is what an Apply brought about.
+type Applied struct {
+	ID      int64    // of the record; 0 when nothing differed
+	Changed []string // stages that are new or compute something else
+	// GitRevisions are where the deployed text of each stage came from.
+	GitRevisions map[string]string
+}
+
+func (t *tx) put(a dataset.Application) (out Applied, err error) {
+	before, err := t.current()
+	if err != nil {
+		return out, err
+	}
+	if err := t.openApply(a, before); err != nil {
+		return out, err
+	}
+	sides, err := t.applySides(a.Sides)
+	if err != nil {
+		return out, err
+	}
+	if err := t.setAside(a.Stages, a.Paused); err != nil {
+		return out, err
+	}
+	for _, s := range a.Stages {
+		isNew, err := t.deploy(s)
+		if err != nil {
+			return out, fmt.Errorf("deploy %s: %w", s.File, err)
+		}
+		if isNew {
+			out.Changed = append(out.Changed, s.Spec.Name)
+		}
+	}
+	if err := t.retireSides(sides); err != nil {
+		return out, err
+	}
+	out.ID, out.GitRevisions, err = t.closeApply(before, sides)
+	return out, err
 }
 
 // setAside retires and pauses what is not deployed, and drops its work.
@@ -83,18 +110,7 @@ func (t *tx) deploy(s dataset.Deployment) (isNew bool, err error) {
 			return false, err
 		}
 	}
-	var deployed []byte
-	err = t.QueryRowContext(t.ctx, "SELECT code_identity FROM definitions WHERE id = ?", d.Definition).Scan(&deployed)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return false, err
-	}
-	isNew = !bytes.Equal(deployed, s.CodeIdentity)
-	if isNew {
-		d.Definition, err = t.define(d, s)
-	} else {
-		err = t.exec("UPDATE definitions SET sql = ?, header = ?, file = ? WHERE id = ?", s.SQL, s.Header, s.File, d.Definition)
-	}
-	if err != nil {
+	if d.Definition, isNew, err = t.define(d, s); err != nil {
 		return false, err
 	}
 	err = t.exec("UPDATE datasets SET definition = ?, interval = ?, row_wise = ?, depth = ?, paused = 0 WHERE id = ?",
@@ -119,14 +135,58 @@ func (t *tx) deployRejected(d Dataset, s dataset.Deployment) error {
 	return t.exec("UPDATE datasets SET rejects_of = ?, depth = ?, paused = 0 WHERE name = ?", d.ID, s.Depth, s.Rejected.Name)
 }
 
-func (t *tx) define(d Dataset, s dataset.Deployment) (int64, error) {
+// define finds or makes the revision of a stage that s is, and reports whether
+// it computes something else than what is deployed. A change of the text alone
+// makes a revision too, so that it can be taken back.
+func (t *tx) define(d Dataset, s dataset.Deployment) (id int64, isNew bool, err error) {
+	old, err := t.definition(d.Definition)
+	if err != nil {
+		return 0, false, err
+	}
+	isNew = !bytes.Equal(old.identity, s.CodeIdentity)
+	if !isNew && old.text == (text{s.SQL, s.Header, s.File}) {
+		return old.id, false, nil
+	}
+	previous := old.id
+	if s.Definition != 0 {
+		back, err := t.definition(s.Definition)
+		if err != nil {
+			return 0, false, err
+		}
+		if bytes.Equal(back.identity, s.CodeIdentity) {
+			return back.id, isNew, nil
+		}
+		previous = back.previous // the text as it was, computed by another release
+	} else if old.text == (text{s.SQL, s.Header, s.File}) {
+		previous = old.previous
+	}
 	cols, err := json.Marshal(s.Spec.Columns)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	return t.insertID(`INSERT INTO definitions (dataset_id, revision, code_identity, sql, header, file, columns, git_revision, deployed_at)
-		VALUES (?1, (SELECT COALESCE(MAX(revision), 0) + 1 FROM definitions WHERE dataset_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8)`,
-		d.ID, s.CodeIdentity, s.SQL, s.Header, s.File, string(cols), s.GitRevision, t.now)
+	id, err = t.insertID(`INSERT INTO definitions (dataset_id, revision, code_identity, sql, header, file, columns, git_revision, previous, deployed_at)
+		VALUES (?1, (SELECT COALESCE(MAX(revision), 0) + 1 FROM definitions WHERE dataset_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)`,
+		d.ID, s.CodeIdentity, s.SQL, s.Header, s.File, string(cols), s.GitRevision, nullable(previous), t.now)
+	return id, isNew, err
+}
+
+// text is a stage's file as the catalog keeps it.
+type text struct{ sql, header, file string }
+
+// definition is a row of the definitions table; all zero if there is none.
+type definition struct {
+	id, previous int64
+	identity     []byte
+	text         text
+}
+
+func (t *tx) definition(id int64) (d definition, err error) {
+	err = t.QueryRowContext(t.ctx, "SELECT id, COALESCE(previous, 0), code_identity, sql, header, file FROM definitions WHERE id = ?", id).
+		Scan(&d.id, &d.previous, &d.identity, &d.text.sql, &d.text.header, &d.text.file)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return d, err
 }
 
 func (t *tx) connect(d Dataset, edges []dataset.Edge) error {
@@ -172,26 +232,4 @@ func (t *tx) dirtyAll(d Dataset, s dataset.Deployment) error {
 		return err
 	}
 	return t.markDirty(d, names, why)
-}
-
-// DeployedText is the file of a stage as it was last deployed.
-type DeployedText struct {
-	Header string
-	SQL    string
-}
-
-// DeployedTexts returns the last deployed text of every stage that is not retired.
-func (c *Catalog) DeployedTexts(ctx context.Context) (map[string]DeployedText, error) {
-	out := map[string]DeployedText{}
-	err := c.view(ctx, func(t *tx) error {
-		return t.each(`SELECT d.name, f.header, f.sql FROM datasets d JOIN definitions f ON f.id = d.definition WHERE d.retired_at IS NULL`, nil,
-			func(scan func(...any) error) error {
-				var name string
-				var text DeployedText
-				err := scan(&name, &text.Header, &text.SQL)
-				out[name] = text
-				return err
-			})
-	})
-	return out, err
 }

@@ -21,7 +21,8 @@ type cause struct {
 }
 
 func (t *tx) addCause(kind, detail string, parent any) (cause, error) {
-	id, err := t.insertID("INSERT INTO causes (kind, detail, parent, at) VALUES (?,?,?,?)", kind, detail, parent, t.now)
+	id, err := t.insertID(`INSERT INTO causes (kind, detail, parent, at, apply_id)
+		VALUES (?1, ?2, ?3, ?4, COALESCE(?5, (SELECT apply_id FROM causes WHERE id = ?3)))`, kind, detail, parent, t.now, nullable(t.apply))
 	return cause{id: id, urgent: kind == "definition" || kind == "side"}, err
 }
 

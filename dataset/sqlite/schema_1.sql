@@ -31,9 +31,39 @@ CREATE TABLE definitions (
   file          TEXT NOT NULL,
   columns       TEXT NOT NULL,
   git_revision  TEXT NOT NULL DEFAULT '',
+  previous      INTEGER REFERENCES definitions(id), -- what was deployed before it, to roll back to
   deployed_at   INTEGER NOT NULL,
   UNIQUE (dataset_id, revision)
 );
+
+-- Every change of what is deployed, and with it the whole set that was in force
+-- from then on. The last row is what is deployed now.
+CREATE TABLE applies (
+  id           INTEGER PRIMARY KEY AUTOINCREMENT, -- causes name it, so no id comes twice
+  at           INTEGER NOT NULL,
+  action       TEXT NOT NULL,          -- first, apply, rollback, upgrade
+  actor        TEXT NOT NULL,
+  git_revision TEXT NOT NULL DEFAULT '',
+  previous     INTEGER REFERENCES applies(id), -- whose set to go back to
+  restores     INTEGER REFERENCES applies(id), -- whose set this one put back
+  stages       TEXT NOT NULL,          -- {name: definition id}
+  sides        TEXT NOT NULL,          -- {name: {version, digest, columns}}
+  changes      TEXT NOT NULL,          -- [{file, changes}] in words
+  predicted    TEXT NOT NULL           -- {dataset: {partitions, rows, bytes, cpu, wall}}
+);
+
+-- What an apply has brought about so far, for each dataset.
+CREATE TABLE outcomes (
+  apply_id   INTEGER NOT NULL REFERENCES applies(id),
+  dataset_id INTEGER NOT NULL REFERENCES datasets(id),
+  answered   INTEGER NOT NULL DEFAULT 0, -- partitions looked at
+  executions INTEGER NOT NULL DEFAULT 0, -- of which were computed
+  rows       INTEGER NOT NULL DEFAULT 0,
+  bytes      INTEGER NOT NULL DEFAULT 0,
+  cpu        INTEGER NOT NULL DEFAULT 0,
+  wall       INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (apply_id, dataset_id)
+) WITHOUT ROWID;
 
 -- What a deployed stage reads: one row per input. The producer is whose runs
 -- change it: the input itself, or the stage whose refused rows it holds.
@@ -161,9 +191,10 @@ CREATE INDEX dirty_failed ON dirty (since) WHERE failed_key IS NOT NULL;
 
 CREATE TABLE causes (
   id     INTEGER PRIMARY KEY,
-  kind   TEXT NOT NULL,                -- load, definition, side, promotion
+  kind   TEXT NOT NULL,                -- load, definition, side, promotion, waiver, pin
   detail TEXT NOT NULL,
   parent INTEGER,
+  apply_id INTEGER,                    -- the change of definitions at the root of it
   at     INTEGER NOT NULL,
   facts  TEXT NOT NULL DEFAULT '{}'    -- dataset.Facts: what detail says, for programs
 );

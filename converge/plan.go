@@ -1,0 +1,188 @@
+package converge
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/reedbed/reedbed/dataset"
+	"github.com/reedbed/reedbed/dataset/sqlite"
+	"github.com/reedbed/reedbed/stage"
+)
+
+// Plan says what deploying a set of definitions would do.
+type Plan struct {
+	// Apply is the record in force that the set is compared with, 0 when nothing
+	// was ever deployed.
+	Apply       int64      `json:"based_on"`
+	GitRevision string     `json:"git_revision,omitempty"`
+	Changes     []Change   `json:"changes"`
+	Refusals    []Refusal  `json:"refusals"`
+	Affected    []Affected `json:"affected"` // upstream first
+	// Total is an upper bound: where output stays equal, nothing below it is
+	// computed again.
+	Total     dataset.Cost `json:"total"`
+	Workers   int          `json:"workers"`
+	Estimate  float64      `json:"estimate_seconds"` // of wall time with all workers
+	Contracts []Contract   `json:"contracts"`
+	Samples   []Sample     `json:"samples"`
+}
+
+// Pending reports whether deploying would change anything.
+func (p Plan) Pending() bool { return len(p.Changes) > 0 }
+
+// Change is what differs in one file, in words.
+type Change struct {
+	dataset.FileChange
+	Dataset    string `json:"dataset"`
+	Owner      string `json:"owner,omitempty"`
+	Recomputes bool   `json:"recomputes"`
+}
+
+// Affected is what would be recomputed of one dataset.
+type Affected struct {
+	Dataset string       `json:"dataset"`
+	Owner   string       `json:"owner"`
+	Because []string     `json:"because"` // itself, or the inputs through which it is reached
+	First   string       `json:"first"`
+	Last    string       `json:"last"`
+	Cost    dataset.Cost `json:"cost"`
+	// Unknown counts the partitions that were never computed; the dataset's
+	// average stands for them, or nothing where NoHistory is set.
+	Unknown   int64 `json:"unknown"`
+	NoHistory bool  `json:"no_history"`
+	// Recorded counts the partitions that have a version of this very code, to
+	// which they can return without being computed.
+	Recorded int64 `json:"recorded"`
+}
+
+// PlanOptions of a plan.
+type PlanOptions struct {
+	Sample int // partitions of each changed stage to try, 0 for none
+}
+
+// Plan compares a project's files with what is deployed. It changes nothing.
+func (c *Converger) Plan(ctx context.Context, p Project, o PlanOptions) (Plan, error) {
+	d, err := c.propose(ctx, func(d *proposal) (err error) {
+		d.def, err = d.fromFolder(ctx, p, d.before)
+		return err
+	})
+	defer d.def.discard()
+	if err != nil {
+		return d.plan, err
+	}
+	if d.plan.Contracts, err = d.contracts(p.Contracts); err != nil {
+		return d.plan, err
+	}
+	d.plan.Samples, err = d.samples(ctx, o.Sample)
+	return d.plan, err
+}
+
+// proposal is a set of definitions that somebody wants to deploy.
+type proposal struct {
+	*deployment
+	before  sqlite.Deployed
+	def     definitions
+	set     map[string]*deployed // what binds
+	was     map[string]*stage.Stage
+	old     map[string]sqlite.Definition
+	changed map[string]bool // stages and side inputs that make something else
+	plan    Plan
+}
+
+// propose binds the definitions that take gathers, and works out what deploying
+// them would do.
+func (c *Converger) propose(ctx context.Context, take func(*proposal) error) (*proposal, error) {
+	d := &proposal{deployment: c.newDeployment(), changed: map[string]bool{}, was: map[string]*stage.Stage{}, old: map[string]sqlite.Definition{}}
+	d.plan.Workers = c.o.Workers
+	var err error
+	if d.before, err = c.o.Catalog.Deployed(ctx); err != nil {
+		return d, err
+	}
+	d.plan.Apply = d.before.Apply
+	for _, f := range d.before.Stages {
+		d.old[f.Name] = f
+		if s, _ := stage.Parse(f.Name, f.File, f.Text()); s != nil {
+			d.was[f.Name] = s
+		}
+	}
+	if err := take(d); err != nil {
+		return d, err
+	}
+	d.plan.GitRevision = d.def.gitRevision
+	if err := d.bindAll(ctx); err != nil {
+		return d, err
+	}
+	if err := d.compare(ctx); err != nil {
+		return d, err
+	}
+	d.refuse()
+	return d, d.reach(ctx)
+}
+
+// bindAll binds every stage to what the others of the set make of their inputs.
+// Where a file does not parse, the deployed text stands in, so that its readers
+// are told nothing that is not so.
+func (d *proposal) bindAll(ctx context.Context) error {
+	known, err := d.known(ctx, d.def.sides)
+	if err != nil {
+		return err
+	}
+	d.problems = append(d.problems, d.def.problems...)
+	files := append(slices.Clone(d.def.stages), d.fallBack(d.def.stages, d.def.problems, d.old)...)
+	sorted, problems := stage.Order(files, known)
+	d.problems = append(d.problems, problems...)
+	d.depths = stage.Depths(sorted)
+	d.set = map[string]*deployed{}
+	for _, s := range sorted {
+		b, problems, err := d.bindUnlessTaken(ctx, s)
+		if err != nil {
+			return err
+		}
+		d.problems = append(d.problems, problems...)
+		if b != nil {
+			d.set[s.Name] = d.runnable(*b)
+		}
+	}
+	return nil
+}
+
+// reach works out which partitions would be recomputed, and what that takes.
+func (d *proposal) reach(ctx context.Context) error {
+	var stages []sqlite.Planned
+	for _, b := range d.bound {
+		p := sqlite.Planned{Name: b.stage.Name, Grain: b.stage.Header.Partition, Identity: b.identity, Changed: d.changed[b.stage.Name]}
+		for _, in := range d.set[b.stage.Name].inputs {
+			p.Edges = append(p.Edges, dataset.Edge{Input: in.name, Window: in.window})
+		}
+		stages = append(stages, p)
+	}
+	var sides []string
+	for _, s := range d.def.sides {
+		if d.changed[s.Spec.Name] {
+			sides = append(sides, s.Spec.Name)
+		}
+	}
+	found, err := d.c.o.Catalog.Reach(ctx, stages, sides)
+	if err != nil {
+		return fmt.Errorf("work out what would be recomputed: %w", err)
+	}
+	for _, x := range found {
+		d.plan.Affected = append(d.plan.Affected, Affected{
+			Dataset: x.Dataset, Owner: d.set[x.Dataset].stage.Header.Owner, Because: x.Because, First: string(x.First), Last: string(x.Last),
+			Cost: x.Cost, Unknown: x.Unknown, NoHistory: x.Guessless, Recorded: x.Recorded,
+		})
+		d.plan.Total = d.plan.Total.Add(x.Cost)
+	}
+	d.plan.Estimate = d.plan.Total.Wall / float64(d.plan.Workers)
+	return nil
+}
+
+// predicted is the plan's cost by dataset.
+func (p Plan) predicted() map[string]dataset.Cost {
+	out := map[string]dataset.Cost{}
+	for _, a := range p.Affected {
+		out[a.Dataset] = a.Cost
+	}
+	return out
+}

@@ -1,0 +1,198 @@
+package converge
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/reedbed/reedbed/dataset"
+	"github.com/reedbed/reedbed/engine"
+)
+
+// Sample compares what the deployed code and the planned code make of the same
+// input versions, in one partition.
+type Sample struct {
+	Dataset    string `json:"dataset"`
+	Partition  string `json:"partition"`
+	RowsBefore int64  `json:"rows_before"`
+	RowsAfter  int64  `json:"rows_after"`
+	Equal      bool   `json:"equal"` // the content hashes are
+	// Columns says how the columns changed; empty when they did not.
+	Columns []string   `json:"columns,omitempty"`
+	Keys    *KeyedDiff `json:"keys,omitempty"` // of stages with a key
+	// Problem says why the two could not be compared.
+	Problem string `json:"problem,omitempty"`
+}
+
+// KeyedDiff compares rows by the stage's key.
+type KeyedDiff struct {
+	Key    []string `json:"key"`
+	Gone   int64    `json:"gone"` // only before
+	New    int64    `json:"new"`  // only after
+	Both   int64    `json:"both"`
+	Unique bool     `json:"unique"` // no key comes twice; otherwise there are no shares
+	// Equal gives for each column the share of rows in both that have the same
+	// value in it.
+	Equal map[string]float64 `json:"equal,omitempty"`
+}
+
+// samples tries up to n partitions of each stage that computes something else.
+// It leaves nothing behind.
+func (d *proposal) samples(ctx context.Context, n int) ([]Sample, error) {
+	var out []Sample
+	for _, b := range d.bound {
+		name := b.stage.Name
+		if n < 1 || !d.changed[name] || d.was[name] == nil {
+			continue
+		}
+		promoted, err := d.c.o.Catalog.Promoted(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range spread(promoted, n) {
+			s, err := d.sample(ctx, name, p)
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			if err != nil {
+				s.Problem = err.Error()
+			}
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
+// spread picks n of the partitions, the last one and others evenly before it.
+func spread(all []dataset.Promoted, n int) []dataset.Partition {
+	var out []dataset.Partition
+	n = min(n, len(all))
+	for i := range n {
+		out = append(out, all[(i+1)*len(all)/n-1].Partition)
+	}
+	return out
+}
+
+// sample runs both codes on one partition.
+func (d *proposal) sample(ctx context.Context, name string, p dataset.Partition) (Sample, error) {
+	s := Sample{Dataset: name, Partition: string(p)}
+	before, err := d.try(ctx, d.deployedStage(name), p)
+	if err != nil {
+		return s, fmt.Errorf("as deployed: %w", err)
+	}
+	defer remove(before)
+	after, err := d.try(ctx, d.set[name], p)
+	if err != nil {
+		return s, fmt.Errorf("as planned: %w", err)
+	}
+	defer remove(after)
+	s.RowsBefore, s.RowsAfter = before.Output.Rows, after.Output.Rows
+	s.Columns = columnWords(before.Output.Columns, after.Output.Columns)
+	s.Equal = len(s.Columns) == 0 && before.Output.Rows == after.Output.Rows && before.Output.Hash == after.Output.Hash
+	if key := d.set[name].stage.Header.Key; len(key) > 0 && !s.Equal {
+		s.Keys, err = d.keyed(ctx, key, before.Output, after.Output)
+	}
+	return s, err
+}
+
+// deployedStage is a stage as it is deployed, bound as it was then.
+func (d *proposal) deployedStage(name string) *deployed {
+	s := d.was[name]
+	x := &deployed{stage: s, identity: d.old[name].CodeIdentity}
+	for _, in := range s.InputNames() {
+		x.inputs = append(x.inputs, input{name: in, window: s.Window(in), columns: d.columnsBefore(in)})
+	}
+	return x
+}
+
+// try computes one partition; the files belong to the caller.
+func (d *proposal) try(ctx context.Context, s *deployed, p dataset.Partition) (engine.BuildResult, error) {
+	var edges []dataset.Edge
+	for _, in := range s.inputs {
+		edges = append(edges, dataset.Edge{Input: in.name, Window: in.window})
+	}
+	inputs, err := d.c.o.Catalog.InputsThrough(ctx, s.stage.Name, edges, p)
+	if err != nil {
+		return engine.BuildResult{}, err
+	}
+	segments, err := d.c.o.Catalog.Segments(ctx, inputs)
+	if err != nil {
+		return engine.BuildResult{}, err
+	}
+	return d.c.o.Engine.Build(ctx, d.c.job(s, p, segments))
+}
+
+func remove(r engine.BuildResult) {
+	_ = os.Remove(r.Output.Path) // what stays is swept at the next start
+	if r.Rejected != nil {
+		_ = os.Remove(r.Rejected.Path)
+	}
+}
+
+// keyed compares two outputs by key; nil if one of them lacks it.
+func (d *proposal) keyed(ctx context.Context, key []string, before, after engine.Output) (*KeyedDiff, error) {
+	shared := sharedColumns(before.Columns, after.Columns)
+	for _, k := range key {
+		if !slices.Contains(shared, k) {
+			return nil, nil //nolint:nilnil // nothing to compare by
+		}
+	}
+	out := &KeyedDiff{Key: key}
+	values := slices.DeleteFunc(shared, func(c string) bool { return slices.Contains(key, c) })
+	var answer bytes.Buffer
+	_, err := d.c.o.Engine.Report(ctx, engine.QueryJob{
+		SQL: keyedSQL(key, values), Format: "ndjson", Limits: d.c.o.Limits,
+		Tables: []engine.Table{{Name: "rows_before", Files: []string{before.Path}}, {Name: "rows_after", Files: []string{after.Path}}},
+	}, &answer)
+	if err != nil {
+		return nil, err
+	}
+	var counts struct {
+		Gone, New, Both int64
+		Equal           []int64
+	}
+	if err := json.Unmarshal(answer.Bytes(), &counts); err != nil {
+		return nil, fmt.Errorf("read the comparison: %w", err)
+	}
+	out.Gone, out.New, out.Both = counts.Gone, counts.New, counts.Both
+	out.Unique = out.Gone+out.Both == before.Rows && out.New+out.Both == after.Rows
+	if out.Unique && out.Both > 0 {
+		out.Equal = map[string]float64{}
+		for i, c := range values {
+			out.Equal[c] = float64(counts.Equal[i]) / float64(out.Both)
+		}
+	}
+	return out, nil
+}
+
+// sharedColumns are the columns that both have, of one type.
+func sharedColumns(a, b []dataset.Column) []string {
+	var out []string
+	for _, c := range a {
+		if slices.Contains(b, c) {
+			out = append(out, c.Name)
+		}
+	}
+	return out
+}
+
+// keyedSQL counts the rows that are in one of two tables or in both, by key, and
+// those in both with equal values, column by column.
+func keyedSQL(key, values []string) string {
+	var on, equal []string
+	for _, k := range key {
+		on = append(on, fmt.Sprintf("b.%[1]s IS NOT DISTINCT FROM a.%[1]s", quoted(k)))
+	}
+	for _, v := range values {
+		equal = append(equal, fmt.Sprintf("count(*) FILTER (reedbed_b AND reedbed_a AND b.%[1]s IS NOT DISTINCT FROM a.%[1]s)", quoted(v)))
+	}
+	return `SELECT count(*) FILTER (reedbed_a IS NULL) AS "Gone", count(*) FILTER (reedbed_b IS NULL) AS "New",
+		count(*) FILTER (reedbed_a AND reedbed_b) AS "Both", [` + strings.Join(equal, ", ") + `]::BIGINT[] AS "Equal"
+		FROM (SELECT *, TRUE AS reedbed_b FROM rows_before) b FULL JOIN (SELECT *, TRUE AS reedbed_a FROM rows_after) a ON ` + strings.Join(on, " AND ")
+}
+
+func quoted(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
