@@ -239,3 +239,74 @@ func TestLintSaysWhere(t *testing.T) {
 		})
 	}
 }
+
+// TestSees holds the columns a stage can see against the engine's own parser,
+// over two inputs with the columns k, a, b, c, t and u.
+func TestSees(t *testing.T) {
+	p := newPool(t)
+	var columns []dataset.Column
+	for _, name := range []string{"k", "a", "B", "c", "u"} {
+		columns = append(columns, dataset.Column{Name: name, Type: "INTEGER"})
+	}
+	const all = "all"
+	for sql, want := range map[string]string{
+		"SELECT a FROM t":                                          "a",
+		"SELECT A + b AS x FROM t":                                 "B a",
+		"SELECT count(*) FROM t":                                   "",
+		"SELECT 1 FROM t":                                          "",
+		"SELECT t.a FROM t JOIN s USING (k)":                       "a k",
+		"SELECT t.a FROM t JOIN s ON t.k = s.k":                    "a k",
+		"SELECT x.a.c FROM t x":                                    "a c",
+		"SELECT a FROM t WHERE b > 1 GROUP BY a HAVING max(c) > 2": "B a c",
+		"SELECT a FROM t ORDER BY c":                               "a c",
+		"SELECT a FROM t QUALIFY rank() OVER (ORDER BY b) = 1":     "B a",
+		"WITH w AS (SELECT a, b FROM t) SELECT a FROM w":           "B a",
+		"SELECT (SELECT max(b) FROM s WHERE s.k = t.k) FROM t":     "B k",
+		"SELECT list_filter(a, lambda q: q > c) FROM t":            "a c",
+		"SELECT sum(a) FILTER (WHERE b > 0) FROM t":                "B a",
+		"SELECT a FROM t UNION ALL SELECT b FROM t":                "B a",
+		"SELECT unnest(x) FROM t, unnest(t.b) AS w(x)":             "B",
+		"WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 3) SELECT a, n FROM t, r": "a",
+
+		"SELECT * FROM t":                                       all,
+		"FROM t":                                                all,
+		"TABLE t":                                               all,
+		"SELECT t.* FROM t":                                     all,
+		"SELECT * EXCLUDE (a) FROM t":                           all,
+		"SELECT a FROM (SELECT * FROM t)":                       all,
+		"SELECT COLUMNS('a.*') FROM t":                          all,
+		"SELECT max(COLUMNS(*)) FROM t":                         all,
+		"SELECT t FROM t":                                       all,
+		"SELECT count(DISTINCT t) FROM t":                       all,
+		"SELECT x FROM t AS x":                                  all,
+		"SELECT to_json(main.t) FROM t":                         all,
+		"SELECT w FROM (SELECT a FROM t) AS w":                  all,
+		"SELECT #1 FROM t":                                      all,
+		"SELECT a FROM t NATURAL JOIN s":                        all,
+		"SELECT y FROM t AS x(y)":                               all,
+		"SELECT a FROM t ORDER BY ALL":                          all,
+		"SELECT * FROM (PIVOT t ON a IN (1, 2) USING sum(b))":   all,
+		"UNPIVOT t ON a, b INTO NAME n VALUE v":                 all,
+		"SELECT a FROM t WHERE EXISTS (FROM s WHERE s.k = t.k)": all,
+		"SELECT a FROM t, (VALUES (1)) v(z)":                    all,
+		"SELECT a FROM t WHERE (k, a) IN (SELECT s FROM s)":     all,
+	} {
+		seen, every := analyse(t, p, sql).Sees(columns)
+		got := strings.Join(seen, " ")
+		if every {
+			got = all
+		}
+		if got != want {
+			t.Errorf("sees %q, want %q: %s", got, want, sql)
+		}
+	}
+	// A rejects rule sees columns, too.
+	rejects, err := p.Parse(t.Context(), "SELECT (c IS NULL)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := analyse(t, p, "SELECT a AS c FROM t").WithRejects(rejects.AST)
+	if seen, every := a.Sees(columns); err != nil || every || strings.Join(seen, " ") != "a c" {
+		t.Errorf("with a rejects rule: %q, all %v, %v", seen, every, err)
+	}
+}

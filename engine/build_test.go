@@ -352,6 +352,13 @@ func TestContentHashCollisions(t *testing.T) {
 		if (a == b) != tt.equal {
 			t.Errorf("%s: equal %v, want %v", tt.name, a == b, tt.equal)
 		}
+		keyed := func(sql string) *dataset.ColumnHashes {
+			job := engine.BuildJob{SQL: "SELECT row_number() OVER () AS k, * FROM (" + sql + ")", Key: []string{"k"}}
+			return build(t, p, job).Output.Keyed
+		}
+		if cmp.Equal(keyed(tt.a), keyed(tt.b)) != tt.equal {
+			t.Errorf("%s: hashes by column: equal %v, want %v", tt.name, !tt.equal, tt.equal)
+		}
 		for lane := range a {
 			if (a[lane] == b[lane]) != tt.equal {
 				t.Errorf("%s: lane %d: equal %v, want %v", tt.name, lane, a[lane] == b[lane], tt.equal)

@@ -60,6 +60,9 @@ type BuildJob struct {
 	// OrderBy are the columns the output file is sorted by first; the engine
 	// adds all others so that the order is total and the bytes are repeatable.
 	OrderBy []string `json:"order_by,omitempty"`
+	// Key are columns which, if each row has another value of them and none is
+	// NULL, let the engine hash the output column by column.
+	Key []string `json:"key,omitempty"`
 	// Equal rounds DOUBLE columns to this many decimals before rows are written
 	// and hashed: column name ("*" for all) to digits.
 	Equal  map[string]int `json:"equal,omitempty"`
@@ -74,6 +77,8 @@ type Output struct {
 	Bytes   int64               `json:"bytes"`
 	Hash    dataset.ContentHash `json:"hash"`
 	Columns []dataset.Column    `json:"columns"`
+	// Keyed is nil without a Key, or when it is not unique or is NULL somewhere.
+	Keyed *dataset.ColumnHashes `json:"keyed,omitempty"`
 }
 
 // ReasonColumn is the column that rows in a Rejected output have beside the

@@ -54,7 +54,7 @@ func (p *Pool) Describe(ctx context.Context, sql string, tables []Table) ([]data
 func (p *Pool) Build(ctx context.Context, job BuildJob) (BuildResult, error) {
 	r := Request{
 		Kind: KindBuild, SQL: job.SQL, Tables: job.Tables, Start: job.Start, End: job.End, Rejects: job.Rejects,
-		OrderBy: job.OrderBy, Equal: job.Equal, Limits: job.Limits,
+		OrderBy: job.OrderBy, Key: job.Key, Equal: job.Equal, Limits: job.Limits,
 	}
 	var result BuildResult
 	_, usage, err := p.run(ctx, p.buildLane(), r, func(w *process, reply Reply) error {

@@ -45,6 +45,7 @@ type Request struct {
 	End     time.Time      `json:"end,omitzero"`
 	Rejects string         `json:"rejects,omitempty"`
 	OrderBy []string       `json:"order_by,omitempty"`
+	Key     []string       `json:"key,omitempty"`
 	Equal   map[string]int `json:"equal,omitempty"`
 	Format  string         `json:"format,omitempty"`
 	Limits  Limits         `json:"limits"`

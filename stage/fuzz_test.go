@@ -3,6 +3,8 @@ package stage
 import (
 	"strings"
 	"testing"
+
+	"github.com/reedbed/reedbed/dataset"
 )
 
 // FuzzParse feeds files to the parser: it answers with a stage that is complete
@@ -54,5 +56,9 @@ func FuzzAnalyse(f *testing.F) {
 		}
 		a.RowWise("d")
 		a.RowWise("a")
+		columns := []dataset.Column{{Name: "b"}, {Name: "c"}}
+		if seen, all := a.Sees(columns); all && seen != nil || len(seen) > len(columns) {
+			t.Errorf("sees %q of %v", seen, columns)
+		}
 	})
 }

@@ -44,7 +44,10 @@ func (d *DB) Build(ctx context.Context, r engine.Request) (out, rejected *engine
 	if err != nil {
 		return nil, nil, err
 	}
-	w := writer{d: d, columns: stored(cells), order: order, limit: r.Limits.Output}
+	if err := hasKey(stored(cells), r.Key); err != nil {
+		return nil, nil, err
+	}
+	w := writer{d: d, columns: stored(cells), order: order, key: r.Key, limit: r.Limits.Output}
 	rows := "SELECT " + selection(cells) + " FROM " + ident(sqlView)
 	if r.Rejects == "" {
 		if asIs(cells) {
@@ -95,6 +98,7 @@ func (d *DB) split(ctx context.Context, w writer, rows, rejects string) (out, re
 	if out, err = w.write(ctx, from+"NOT "+rejectCol, engine.RowsFile); err != nil {
 		return nil, nil, err
 	}
+	w.key = nil
 	w.columns = append(slices.Clone(w.columns), dataset.Column{Name: engine.ReasonColumn, Type: "VARCHAR"})
 	why := "SELECT * EXCLUDE (" + rejectCol + "), " + text(rejects) + " AS " + engine.ReasonColumn +
 		" FROM " + ident(rowsTable) + " WHERE " + rejectCol
@@ -127,6 +131,15 @@ func aboutRejects(err error) error {
 		return &engine.SQLError{Message: "rejects: " + e.Message, Hint: e.Hint}
 	}
 	return fmt.Errorf("rejects: %w", err)
+}
+
+func hasKey(columns []dataset.Column, key []string) error {
+	for _, name := range key {
+		if !slices.ContainsFunc(columns, func(c dataset.Column) bool { return c.Name == name }) {
+			return missing("key", name, columns)
+		}
+	}
+	return nil
 }
 
 // totalOrder sorts by the wanted columns first and then by all others, so that
@@ -162,6 +175,7 @@ type writer struct {
 	d       *DB
 	columns []dataset.Column
 	order   string // an ORDER BY clause, or ""
+	key     []string
 	source  string // the person's text, where errors can be placed in it; or ""
 	limit   int64  // bytes a file may have; 0 for any
 }
@@ -184,7 +198,7 @@ func (w writer) write(ctx context.Context, rows, name string) (*engine.Output, e
 		return nil, fmt.Errorf("%w: output: the rows need %d bytes, %d are allowed", engine.ErrLimit, info.Size(), w.limit)
 	}
 	out := &engine.Output{Bytes: info.Size(), Columns: w.columns}
-	out.Rows, out.Hash, err = w.d.measure(ctx, "read_parquet("+text(path)+")", w.columns)
+	out.Rows, out.Hash, out.Keyed, err = w.d.measure(ctx, "read_parquet("+text(path)+")", w.columns, w.key)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"math/big"
 	"slices"
@@ -12,7 +13,7 @@ import (
 	"github.com/reedbed/reedbed/dataset"
 )
 
-// lanes is the SELECT list that computes a relation's content hash.
+// lanes are the SELECT lists that compute a relation's content hash.
 //
 // A row's hash in one lane is DuckDB's hash over a salt, then for each column in
 // order of name whether it is NULL and its value. The salt holds the lane and
@@ -24,19 +25,27 @@ import (
 // Lanes are summed, and cut to 64 bits by measure: order does not matter,
 // multiplicity does, and the hashes of disjoint sets of rows add up. The page
 // docs/format/identity.md says the same for people; HashScheme names it.
-func lanes(columns []dataset.Column) string {
-	sorted := slices.SortedFunc(slices.Values(columns), func(a, b dataset.Column) int { return cmp.Compare(a.Name, b.Name) })
+func lanes(columns []dataset.Column) []string {
+	sorted := byName(columns)
 	var schema, values strings.Builder
 	for _, c := range sorted {
 		fmt.Fprintf(&schema, "|%q %s", c.Name, c.Type)
 		fmt.Fprintf(&values, ", %s IS NULL, %s", ident(c.Name), canonical(c))
 	}
+	return salted(schema.String(), values.String())
+}
+
+// salted sums hash(lane and schema, values) for each lane; values begin with a comma.
+func salted(schema, values string) []string {
 	var list []string
 	for lane := range len(dataset.ContentHash{}) {
-		salt := text(fmt.Sprintf("%d%s", lane, schema.String()))
-		list = append(list, fmt.Sprintf("sum(hash(%s%s))", salt, values.String()))
+		list = append(list, fmt.Sprintf("sum(hash(%s%s))", text(fmt.Sprintf("%d%s", lane, schema)), values))
 	}
-	return strings.Join(list, ", ")
+	return list
+}
+
+func byName(columns []dataset.Column) []dataset.Column {
+	return slices.SortedFunc(slices.Values(columns), func(a, b dataset.Column) int { return cmp.Compare(a.Name, b.Name) })
 }
 
 // canonical is the expression whose hash stands for a column's value.
@@ -47,19 +56,76 @@ func canonical(c dataset.Column) string {
 	return ident(c.Name)
 }
 
-// measure counts and hashes the rows of a relation.
-func (d *DB) measure(ctx context.Context, relation string, columns []dataset.Column) (rows int64, h dataset.ContentHash, err error) {
-	query := "SELECT count(*), " + lanes(columns) + " FROM " + relation
-	// The sums are 128 bits wide, NULL over no rows; they are cut here because four
-	// more expressions in the SQL cost a third of the whole on a small file.
-	var sums [len(h)]*big.Int
-	if err := d.conn.QueryRowContext(ctx, query).Scan(&rows, &sums[0], &sums[1], &sums[2], &sums[3]); err != nil {
-		return 0, h, translate(err, "")
+// bound are the SELECT lists that hash a relation column by column, each value
+// bound to the key of its row: how many keys there are, none of them NULL; the
+// lanes of the keys; and those of each other column. A row's hash for a column is
+// over a salt of the lane, the names and types of the key and of the column,
+// then the key's values, whether the value is NULL, and the value.
+func bound(columns []dataset.Column, key []string) (distinct string, keys []string, others map[string][]string) {
+	var schema, values, whole strings.Builder
+	var parts []string
+	for _, c := range byName(columns) {
+		if !slices.Contains(key, c.Name) {
+			continue
+		}
+		fmt.Fprintf(&schema, "|%q %s", c.Name, c.Type)
+		fmt.Fprintf(&values, ", %s", canonical(c))
+		fmt.Fprintf(&whole, " AND %s IS NOT NULL", ident(c.Name))
+		parts = append(parts, canonical(c))
 	}
-	for i, sum := range sums {
-		if sum != nil {
-			h[i] = new(big.Int).And(sum, new(big.Int).SetUint64(math.MaxUint64)).Uint64()
+	distinct = fmt.Sprintf("count(DISTINCT CASE WHEN true%s THEN row(%s) END)", whole.String(), strings.Join(parts, ", "))
+	others = map[string][]string{}
+	for _, c := range columns {
+		if !slices.Contains(key, c.Name) {
+			others[c.Name] = salted(fmt.Sprintf("column%s=%q %s", schema.String(), c.Name, c.Type),
+				fmt.Sprintf("%s, %s IS NULL, %s", values.String(), ident(c.Name), canonical(c)))
 		}
 	}
-	return rows, h, nil
+	return distinct, salted("keys"+schema.String(), values.String()), others
+}
+
+// measure counts and hashes the rows of a relation. With a key it hashes each
+// column, too, if the key is unique and nowhere NULL.
+func (d *DB) measure(ctx context.Context, relation string, columns []dataset.Column, key []string) (rows int64, h dataset.ContentHash, keyed *dataset.ColumnHashes, err error) {
+	list := lanes(columns)
+	var names []string
+	distinct := "0::BIGINT"
+	if len(key) > 0 {
+		count, keys, others := bound(columns, key)
+		distinct, list = count, append(list, keys...)
+		names = slices.Sorted(maps.Keys(others))
+		for _, name := range names {
+			list = append(list, others[name]...)
+		}
+	}
+	// The sums are 128 bits wide, NULL over no rows; they are cut here because four
+	// more expressions in the SQL cost a third of the whole on a small file.
+	var unique int64
+	sums := make([]*big.Int, len(list))
+	into := []any{&rows, &unique}
+	for i := range sums {
+		into = append(into, &sums[i])
+	}
+	query := "SELECT count(*), " + distinct + ", " + strings.Join(list, ", ") + " FROM " + relation
+	if err := d.conn.QueryRowContext(ctx, query).Scan(into...); err != nil {
+		return 0, h, nil, translate(err, "")
+	}
+	next := func() (lanes dataset.ContentHash) {
+		for i := range lanes {
+			if sum := sums[i]; sum != nil {
+				lanes[i] = new(big.Int).And(sum, new(big.Int).SetUint64(math.MaxUint64)).Uint64()
+			}
+		}
+		sums = sums[len(lanes):]
+		return lanes
+	}
+	h = next()
+	if len(key) == 0 || unique != rows {
+		return rows, h, nil, nil
+	}
+	keyed = &dataset.ColumnHashes{Keys: next(), Columns: map[string]dataset.ContentHash{}}
+	for _, name := range names {
+		keyed.Columns[name] = next()
+	}
+	return rows, h, keyed, nil
 }
