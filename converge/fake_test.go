@@ -13,7 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/reedbed/reedbed/dataset"
@@ -28,16 +28,20 @@ func compareRows(a, b row) int {
 }
 
 // program is what a stage of the tests computes, as a function over multisets
-// of rows. Its text stands where the SELECT would: `SELECT map 3 FROM a, b`.
+// of rows.
 type program struct {
 	Op     string // map: row by row; sum: everything together
 	K      int64
 	Inputs []string
 }
 
-func (p program) text() string {
+// text stands where the SELECT would: `SELECT map 3 FROM a, b`.
+func (f *fakeEngine) text(p program) string {
 	return fmt.Sprintf("SELECT %s %d FROM %s", p.Op, p.K, strings.Join(p.Inputs, ", "))
 }
+
+// rule is the text of a rejects rule.
+func (f *fakeEngine) rule(rejects string) string { return rejects }
 
 func parseProgram(text string) (program, error) {
 	var lines []string
@@ -112,14 +116,8 @@ func refuse(rule string, rows []row) (kept, refused []row) {
 type fakeEngine struct {
 	dir   string
 	timed func(name string) bool
-
-	mu     sync.Mutex
-	files  int
-	builds map[string]int // how often equal work was asked for, but for side files
-	fail   func() error   // asked before each build of a stage
+	files atomic.Int64
 }
-
-var errWorker = errors.New("the worker died")
 
 func (f *fakeEngine) Parse(_ context.Context, sql string) (engine.Parsed, error) {
 	if strings.HasPrefix(sql, "SELECT (") {
@@ -139,7 +137,7 @@ func (f *fakeEngine) Parse(_ context.Context, sql string) (engine.Parsed, error)
 			from = map[string]any{"type": "JOIN", "ref_type": "CROSS", "join_type": "INNER", "left": from, "right": table}
 		}
 	}
-	n := map[string]any{"type": "SELECT_NODE", "from_table": from, "select_list": []any{map[string]any{"class": "CONSTANT", "value": p.text()}}}
+	n := map[string]any{"type": "SELECT_NODE", "from_table": from, "select_list": []any{map[string]any{"class": "CONSTANT", "value": f.text(p)}}}
 	if p.Op != "map" {
 		n["aggregate_handling"] = "FORCE_AGGREGATES"
 	}
@@ -148,10 +146,10 @@ func (f *fakeEngine) Parse(_ context.Context, sql string) (engine.Parsed, error)
 }
 
 func (f *fakeEngine) Describe(context.Context, string, []engine.Table) ([]dataset.Column, error) {
-	return []dataset.Column{{Name: "hour", Type: "BIGINT"}, {Name: "value", Type: "BIGINT"}}, nil
+	return columns(), nil
 }
 
-func (f *fakeEngine) Build(ctx context.Context, job engine.BuildJob) (engine.BuildResult, error) {
+func (f *fakeEngine) Build(_ context.Context, job engine.BuildJob) (engine.BuildResult, error) {
 	if job.Tables[0].Format == "csv" {
 		rows, err := readCSV(job.Tables[0].Files[0])
 		if err != nil {
@@ -159,14 +157,6 @@ func (f *fakeEngine) Build(ctx context.Context, job engine.BuildJob) (engine.Bui
 		}
 		out, err := f.write(rows)
 		return engine.BuildResult{Output: out}, err
-	}
-	f.mu.Lock()
-	fail := f.fail
-	f.mu.Unlock()
-	if fail != nil {
-		if err := fail(); err != nil {
-			return engine.BuildResult{}, err
-		}
 	}
 	p, err := parseProgram(job.SQL)
 	if err != nil {
@@ -176,7 +166,7 @@ func (f *fakeEngine) Build(ctx context.Context, job engine.BuildJob) (engine.Bui
 	cut := false
 	for _, t := range job.Tables {
 		cut = cut || f.timed(t.Name)
-		rows, err := readAll(t.Files)
+		rows, err := f.read(t.Files)
 		if err != nil {
 			return engine.BuildResult{}, err
 		}
@@ -186,63 +176,19 @@ func (f *fakeEngine) Build(ctx context.Context, job engine.BuildJob) (engine.Bui
 			side = append(side, rows...)
 		}
 	}
-	f.note(job, timed, side)
 	kept, refused := refuse(job.Rejects, p.run(timed, side, cut))
 	res := engine.BuildResult{Usage: engine.Usage{CPU: time.Microsecond, Wall: time.Microsecond}}
 	if res.Output, err = f.write(kept); err != nil || job.Rejects == "" {
-		return res, errors.Join(err, ctx.Err())
+		return res, err
 	}
 	out, err := f.write(refused)
 	res.Rejected = &out
-	return res, errors.Join(err, ctx.Err())
-}
-
-func (f *fakeEngine) note(job engine.BuildJob, timed, side []row) {
-	a, b := contentHash(timed), contentHash(side)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.builds[fmt.Sprint(job.SQL, job.Rejects, job.Start.UTC(), job.End.Sub(job.Start), a, len(timed), b, len(side))]++
-}
-
-// repeats returns work that was asked for more than once since it last forgot.
-func (f *fakeEngine) repeats(forget bool) []string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var out []string
-	for work, n := range f.builds {
-		if n > 1 {
-			out = append(out, work)
-		}
-	}
-	if forget {
-		clear(f.builds)
-	}
-	return out
-}
-
-// count is how often work was asked for.
-func (f *fakeEngine) count() (n int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, times := range f.builds {
-		n += times
-	}
-	return n
-}
-
-func (f *fakeEngine) setFail(fn func() error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.fail = fn
+	return res, err
 }
 
 func (f *fakeEngine) write(rows []row) (engine.Output, error) {
-	f.mu.Lock()
-	f.files++
-	path := fmt.Sprintf("%s/out-%d", f.dir, f.files)
-	f.mu.Unlock()
-	columns, _ := f.Describe(context.Background(), "", nil)
-	return engine.Output{Path: path, Rows: int64(len(rows)), Hash: contentHash(rows), Columns: columns}, writeRows(path, rows)
+	path := fmt.Sprintf("%s/out-%d", f.dir, f.files.Add(1))
+	return engine.Output{Path: path, Rows: int64(len(rows)), Hash: contentHash(rows), Columns: columns()}, writeRows(path, rows)
 }
 
 func writeRows(path string, rows []row) error {
@@ -254,7 +200,7 @@ func writeRows(path string, rows []row) error {
 	return os.WriteFile(path, text, 0o600)
 }
 
-func readAll(files []string) ([]row, error) {
+func (f *fakeEngine) read(files []string) ([]row, error) {
 	var out []row
 	for _, path := range files {
 		text, err := os.ReadFile(path)

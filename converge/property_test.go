@@ -5,10 +5,15 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -16,12 +21,12 @@ import (
 	"github.com/reedbed/reedbed/dataset"
 )
 
-// draw makes a random project.
+// draw makes a random project: most are small.
 func (w *world) draw(t *rapid.T) {
-	for i := range rapid.IntRange(0, 2).Draw(t, "sides") {
+	for i := range rapid.SampledFrom([]int{0, 0, 1, 1, 2}).Draw(t, "sides") {
 		w.sides[fmt.Sprintf("side%d", i)] = []int64{int64(i + 1)}
 	}
-	for i := range rapid.IntRange(1, 5).Draw(t, "stages") {
+	for i := range rapid.SampledFrom([]int{1, 2, 2, 3, 3, 3, 4, 7}).Draw(t, "stages") {
 		w.stages = append(w.stages, w.drawStage(t, fmt.Sprintf("s%d", i)))
 	}
 }
@@ -30,6 +35,7 @@ func (w *world) drawStage(t *rapid.T, name string) definition {
 	d := definition{
 		name: name, windows: map[string]string{}, program: program{Op: "sum", K: rapid.Int64Range(1, 4).Draw(t, "k")},
 		grain: rapid.SampledFrom([]dataset.Grain{dataset.Hour, dataset.Hour, dataset.Day, dataset.None}).Draw(t, "grain"),
+		late:  rapid.SampledFrom([]string{"", "", "{debounce: 1m}", "{allowance: 3h}"}).Draw(t, "late"),
 	}
 	d.rejects = rapid.SampledFrom([]string{"", "", "mod 2", "mod 3"}).Draw(t, "rejects")
 	choices := []string{dataset.Raw}
@@ -69,25 +75,34 @@ func (w *world) drawWindow(t *rapid.T, g dataset.Grain, in string) string {
 	case g == dataset.None:
 		return "all"
 	}
-	return rapid.SampledFrom([]string{"same", "same", "-1h..+1h", "-2d..0d", "-2h..-1h", "all"}).Draw(t, "window")
+	return rapid.SampledFrom([]string{"same", "same", "-1h..+1h", "-2d..0d", "-13d..0d", "-2h..-1h", "all"}).Draw(t, "window")
+}
+
+// drawHours draws what hours the rows of a load have: recent ones, or such as
+// are two weeks late.
+func drawHours(t *rapid.T, most int) []int64 {
+	width := rapid.SampledFrom([]int64{2, 2, 3, 3, 8, 40}).Draw(t, "width")
+	from := rapid.SampledFrom([]int64{present - width, present - width, present - 1, present - 36, 20}).Draw(t, "from")
+	return rapid.SliceOfN(rapid.Int64Range(from, from+width-1), 1, most).Draw(t, "hours")
 }
 
 // step does one random thing to the world while it runs.
 func (w *world) step(t *rapid.T) {
-	switch rapid.SampledFrom([]string{"load", "load", "load", "side", "define", "define", "close", "compact", "settle", "settle", "restart", "kill", "fail"}).Draw(t, "step") {
+	w.pass(time.Second)
+	switch rapid.SampledFrom([]string{
+		"load", "load", "load", "load", "side", "define", "define", "close", "compact", "settle", "settle",
+		"restart", "kill", "kill", "fail", "remove", "back",
+	}).Draw(t, "step") {
 	case "load":
-		w.load(rapid.SliceOfN(rapid.Int64Range(0, hours-1), 1, 6).Draw(t, "hours")...)
+		w.load(drawHours(t, 3)...)
 	case "side":
 		w.settle() // as-of looks at the moment of closing
-		for _, name := range slices.Sorted(maps.Keys(w.sides)) {
-			w.sides[name] = []int64{rapid.Int64Range(1, 2).Draw(t, name)}
-		}
+		w.drawSides(t)
 		w.deploy()
 	case "define":
 		w.redefine(t)
 	case "close":
-		w.mark.Store(w.base.Add(time.Duration(rapid.Int64Range(0, 2*hours).Draw(t, "watermark")) * time.Hour).UnixMicro())
-		w.settle()
+		w.closeTo(rapid.SampledFrom([]int64{20, present - 36, present - 2, present - 1, present + 100}).Draw(t, "watermark"))
 	case "compact":
 		w.compact()
 	case "settle":
@@ -98,20 +113,24 @@ func (w *world) step(t *rapid.T) {
 		w.stop()
 		w.start()
 	case "kill":
-		w.kill(rapid.IntRange(0, 3).Draw(t, "builds before"))
+		w.killed(t)
 	case "fail":
-		n := rapid.Uint64Range(1, 3).Draw(t, "every")
-		var asked atomic.Uint64
-		w.engine.setFail(func() error {
-			if asked.Add(1)%n == 0 {
-				return errWorker
-			}
-			return nil
-		})
+		w.failEvery(rapid.Uint64Range(1, 3).Draw(t, "every"))
+	case "remove":
+		w.remove(t)
+	case "back":
+		w.thereAndBack(t)
 	}
 }
 
-// redefine changes what a stage computes, its text only, or breaks its file.
+func (w *world) drawSides(t *rapid.T) {
+	for _, name := range slices.Sorted(maps.Keys(w.sides)) {
+		w.sides[name] = []int64{rapid.Int64Range(1, 2).Draw(t, name)}
+	}
+}
+
+// redefine changes what a stage computes, its text only, or breaks its file
+// until the next deployment.
 func (w *world) redefine(t *rapid.T) {
 	d := &w.stages[rapid.IntRange(0, len(w.stages)-1).Draw(t, "stage")]
 	switch rapid.IntRange(0, 5).Draw(t, "change") {
@@ -123,73 +142,213 @@ func (w *world) redefine(t *rapid.T) {
 		}
 	case 2:
 		d.broken = true
-		w.deploy()
-		d.broken = false
-		return // until the next deployment
+		defer func() { d.broken = false }()
 	default:
 		d.program.K = rapid.Int64Range(1, 4).Draw(t, "k")
 	}
 	w.deploy()
 }
 
-// kill stops everything in the middle of a build and starts again.
-func (w *world) kill(after int) {
+// remove takes a stage that nobody reads out of the project, or brings one back.
+func (w *world) remove(t *rapid.T) {
+	d := &w.stages[rapid.IntRange(0, len(w.stages)-1).Draw(t, "stage")]
+	for _, other := range w.stages {
+		_, readsIt := other.windows[d.name]
+		_, refusedOfIt := other.windows[d.name+"_rejected"]
+		_, itReads := d.windows[other.name]
+		_, itReadsRefused := d.windows[other.name+"_rejected"]
+		if (!other.gone && (readsIt || refusedOfIt)) || (other.gone && (itReads || itReadsRefused)) {
+			return
+		}
+	}
+	d.gone = !d.gone
+	w.deploy()
+}
+
+// closeTo moves the watermark on to an hour.
+func (w *world) closeTo(hour int64) {
+	w.mark.Store(max(w.mark.Load(), w.base.Add(time.Duration(hour)*time.Hour).UnixMicro()))
+	w.settle()
+}
+
+// thereAndBack changes definitions, and side inputs if everything is closed, and
+// changes them back: that computes nothing, but for stages that are not cut by
+// time, which never close and forget what came of other side inputs.
+func (w *world) thereAndBack(t *rapid.T) {
+	w.settle()
+	closed := rapid.Bool().Draw(t, "closed")
+	if closed {
+		w.closeTo(present + 100)
+	}
+	stages, sides := slices.Clone(w.stages), maps.Clone(w.sides)
+	for range rapid.IntRange(1, 2).Draw(t, "changes") {
+		w.pass(time.Second)
+		w.redefine(t)
+		if rapid.Bool().Draw(t, "settles") {
+			w.settle()
+			w.check()
+		}
+	}
+	w.settle()
+	w.pass(time.Second)
+	if closed {
+		w.drawSides(t)
+		w.deploy()
+		w.settle()
+		w.check()
+		w.pass(time.Second)
+	}
+	timed, whole := w.ledger.timed, w.ledger.whole
+	w.stages, w.sides = stages, sides
+	w.deploy()
+	w.settle()
+	w.check()
+	if n, m := w.ledger.timed-timed, w.ledger.whole-whole; n > 0 || (m > 0 && !closed) {
+		w.tb.Fatalf("going back to what was on record computed %d partitions", n+m)
+	}
+}
+
+func (w *world) failEvery(n uint64) {
+	var asked atomic.Uint64
+	w.engine.setGate(func(_ context.Context, done bool) error {
+		if !done && asked.Add(1)%n == 0 {
+			return errWorker
+		}
+		return nil
+	})
+}
+
+// killed ends everything in the middle: before some build, when one is done and
+// nobody knows, when its result was taken and is not on record, or within a
+// deployment. Then it starts again from the files.
+func (w *world) killed(t *rapid.T) {
+	after := rapid.IntRange(0, 3).Draw(t, "builds before")
+	at := rapid.SampledFrom([]string{"begin", "end", "taken", "deploy"}).Draw(t, "killed at")
+	w.settle()
+	w.pass(time.Second)
+	if at == "deploy" {
+		w.drawSides(t)
+		ctx, kill := context.WithCancel(context.Background())
+		w.engine.killAfter(after, kill)
+		_, _ = w.deployWithin(ctx) // what it says nobody lives to read
+		w.reopen()
+		return
+	}
 	var asked atomic.Int64
-	dying := make(chan struct{}, 100)
-	w.engine.setFail(func() error {
-		if asked.Add(1) <= int64(after) {
+	dying := make(chan struct{}, workers)
+	w.engine.setGate(func(ctx context.Context, done bool) error {
+		if done != (at != "begin") || asked.Add(1) <= int64(after) {
 			return nil
 		}
+		if at == "taken" {
+			w.kill()
+		}
 		dying <- struct{}{}
-		time.Sleep(time.Millisecond) //nolint:forbidigo // what fails at once would be asked again at once
-		return errWorker
+		if at == "taken" {
+			return nil
+		}
+		<-ctx.Done()
+		return ctx.Err()
 	})
-	w.load(0, 1)
+	w.load(drawHours(t, 3)...)
+	ctx, cancel := context.WithCancel(context.Background())
+	settled := make(chan error, 1)
+	go func() { settled <- w.converger.Settle(ctx) }()
 	select {
 	case <-dying:
-	case <-time.After(50 * time.Millisecond):
+		cancel()
+		<-settled
+	case err := <-settled:
+		cancel()
+		w.must(err)
 	}
-	w.stop()
-	w.start()
+	w.reopen()
 }
 
 // TestConvergesToWhatScratchGives runs random projects under random loads,
-// changes, failures and restarts. After Settle everything promoted is what an
-// obvious computation over all raw rows gives.
+// changes, failures and deaths. Once nothing is due, everything promoted is what
+// an obvious computation over all raw rows gives, and nothing was computed twice
+// under one trace key.
+//
+// REEDBED_CASES says how many; -rapid.seed, with the seed a failure prints, begins
+// with the one that failed.
 func TestConvergesToWhatScratchGives(t *testing.T) {
-	parent := fast(t)
-	begun := time.Now()
-	long := flag.Lookup("rapid.checks").Value.String() != "100" // asked for
-	rapid.Check(t, func(t *rapid.T) {
-		if time.Since(begun) > 25*time.Second && !long {
-			return
-		}
-		dir, err := os.MkdirTemp(parent, "reedbed-converge-") //nolint:usetesting // in memory, where there is such a folder
+	shards(t, 300, func(t *testing.T, check func(*testing.T, func(*rapid.T))) {
+		synctest.Test(t, func(t *testing.T) {
+			catalog := newCatalog(t)
+			check(t, func(t *rapid.T) { live(t, nil, catalog) })
+		})
+	})
+}
+
+// live is one random case.
+func live(t *rapid.T, b backend, catalog []byte) {
+	w := newWorld(t, b, catalog)
+	defer w.close()
+	w.draw(t)
+	w.start()
+	w.load(drawHours(t, 5)...)
+	for range rapid.SampledFrom([]int{1, 2, 2, 3, 3, 4, 5, 10}).Draw(t, "steps") {
+		w.step(t)
+	}
+	w.settle()
+	w.check()
+	w.checkStatus()
+	w.checkLedger()
+	// A restart finds nothing to do.
+	before := w.engine.succeeded.Load()
+	w.reopen()
+	w.settle()
+	if n := w.engine.succeeded.Load() - before; n > 0 {
+		t.Fatalf("a restart of what had converged computed %d partitions", n)
+	}
+}
+
+// shards runs n cases, or what REEDBED_CASES says, in parallel: each with as many
+// as -rapid.checks, with a seed of its own.
+func shards(t *testing.T, n int, shard func(t *testing.T, check func(*testing.T, func(*rapid.T)))) {
+	number := func(text string) uint64 {
+		v, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer os.RemoveAll(dir)
-		w := newWorld(t, dir)
-		w.draw(t)
-		w.start()
-		defer w.close()
-		w.load(rapid.SliceOfN(rapid.Int64Range(0, hours-1), 1, 10).Draw(t, "first hours")...)
-		for range rapid.IntRange(1, 12).Draw(t, "steps") {
-			w.step(t)
-		}
-		w.settle()
-		w.check()
-		w.checkStatus()
-		// A restart finds nothing to do.
-		w.engine.repeats(true)
-		w.stop()
-		w.start()
-		w.settle()
-		if n := len(w.engine.builds); n > 0 {
-			t.Fatalf("a restart of what had converged computed %d partitions", n)
-		}
-	})
+		return v
+	}
+	if text := os.Getenv("REEDBED_CASES"); text != "" {
+		n = int(number(text))
+	}
+	each := int(number(flag.Lookup("rapid.checks").Value.String()))
+	if testing.Short() {
+		n, each = n/50, each/5 // as rapid does
+	}
+	base := number(flag.Lookup("rapid.seed").Value.String())
+	if base == 0 {
+		base = rand.Uint64N(1 << 40)
+	}
+	t.Logf("-rapid.seed=%d", base)
+	var seeding sync.Mutex
+	for i := range (n + each - 1) / each {
+		t.Run(strconv.Itoa(i), func(t *testing.T) {
+			t.Parallel()
+			shard(t, func(t *testing.T, property func(*rapid.T)) {
+				// rapid reads the seed, which is one for the process, before the first case.
+				seeding.Lock()
+				begun := sync.OnceFunc(seeding.Unlock)
+				if err := flag.Set("rapid.seed", strconv.FormatUint(base+uint64(i)<<20, 10)); err != nil {
+					t.Fatal(err)
+				}
+				rapid.Check(noDeadline{t}, func(t *rapid.T) {
+					begun()
+					property(t)
+				})
+			})
+		})
+	}
 }
+
+// noDeadline keeps rapid from asking for the deadline of a test in a synctest
+// bubble, where there is none.
+type noDeadline struct{ rapid.TB }
 
 func (w *world) checkStatus() {
 	s, err := w.catalog.Status(context.Background())
@@ -197,6 +356,24 @@ func (w *world) checkStatus() {
 	for _, d := range s.Datasets {
 		if sum := d.Fresh + d.Stale + d.Running + d.Deferred + d.Held + d.Waived + d.Failed + d.Erased + d.Absent; sum != d.Partitions || d.Fresh+d.Absent != sum {
 			w.tb.Fatalf("after Settle: %+v", d)
+		}
+	}
+}
+
+// checkLedger looks for work that was done in vain.
+func (w *world) checkLedger() {
+	w.ledger.mu.Lock()
+	defer w.ledger.mu.Unlock()
+	if len(w.ledger.twice) > 0 {
+		w.tb.Fatalf("computed again: %q", w.ledger.twice)
+	}
+	if n, most := w.engine.succeeded.Load(), int64(w.ledger.timed+w.ledger.whole+w.ledger.dropped)+w.lost; n > most {
+		w.tb.Fatalf("the engine computed %d partitions; %d were taken, %d were of a definition replaced meanwhile, at most %d were lost with a process",
+			n, w.ledger.timed+w.ledger.whole, w.ledger.dropped, w.lost)
+	}
+	for _, f := range w.ledger.failures {
+		if !strings.Contains(f, errWorker.Error()) {
+			w.tb.Fatalf("failed by itself: %s", f)
 		}
 	}
 }

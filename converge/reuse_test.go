@@ -1,7 +1,6 @@
 package converge
 
 import (
-	"os"
 	"testing"
 	"time"
 
@@ -12,12 +11,8 @@ import (
 // inputs over closed history: what was computed once is found again, refused
 // rows included, also after restarts, compactions and garbage collection.
 func TestNothingIsComputedTwice(t *testing.T) {
-	dir, err := os.MkdirTemp(fast(t), "reedbed-converge-") //nolint:usetesting // in memory, where there is such a folder
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	w := newWorld(t, dir)
+	w := newWorld(t, nil, newCatalog(t))
+	defer w.close()
 	w.sides["side0"] = []int64{1}
 	w.stages = []definition{
 		{
@@ -28,12 +23,10 @@ func TestNothingIsComputedTwice(t *testing.T) {
 		{name: "c", grain: dataset.Hour, windows: map[string]string{"a_rejected": "same"}, program: program{"map", 3, []string{"a_rejected"}}},
 	}
 	w.start()
-	defer w.close()
 	w.load(1, 2, 2, 3, 30, 30, 30, 50)
 	w.settle()
-	w.mark.Store(w.base.Add(1000 * time.Hour).UnixMicro())
-	w.settle()
-	original := len(w.engine.builds)
+	w.closeTo(1000)
+	original := w.ledger.count()
 	steps := []func(){
 		func() { w.stages[0].program.K = 3 }, func() { w.stages[0].program.K = 2 },
 		func() { w.sides["side0"] = []int64{2, 5} }, func() { w.stages[0].rejects = "mod 2" },
@@ -42,21 +35,19 @@ func TestNothingIsComputedTwice(t *testing.T) {
 	}
 	for i, step := range steps {
 		step()
+		w.pass(time.Second)
 		w.deploy()
 		w.settle()
 		w.check()
 		w.compact()
 		w.collect()
 		if i%3 == 2 {
-			w.stop()
-			w.start()
+			w.reopen()
 		}
-		if again := w.engine.repeats(false); len(again) > 0 {
-			t.Fatalf("step %d computed again: %q", i, again)
-		}
+		w.checkLedger()
 	}
-	t.Logf("%d builds at first, %d in all", original, len(w.engine.builds))
-	if len(w.engine.builds) == original {
+	t.Logf("%d builds at first, %d in all", original, w.ledger.count())
+	if w.ledger.count() == original {
 		t.Error("no change computed anything")
 	}
 }
@@ -65,12 +56,8 @@ func TestNothingIsComputedTwice(t *testing.T) {
 // open partitions and over closed ones: as long as the inputs stay, the second
 // time is a move of pointers. Once they move on, open partitions forget.
 func TestGoingBackComputesNothing(t *testing.T) {
-	dir, err := os.MkdirTemp(fast(t), "reedbed-converge-") //nolint:usetesting // in memory, where there is such a folder
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	w := newWorld(t, dir)
+	w := newWorld(t, nil, newCatalog(t))
+	defer w.close()
 	w.sides["side0"] = []int64{1}
 	w.stages = []definition{
 		{
@@ -81,20 +68,18 @@ func TestGoingBackComputesNothing(t *testing.T) {
 		{name: "c", grain: dataset.None, windows: map[string]string{"a_rejected": "all"}, program: program{"sum", 3, []string{"a_rejected"}}},
 	}
 	w.start()
-	defer w.close()
 	w.load(1, 2, 2, 3, 30, 30, 30, 50)
 	w.settle()
-	w.mark.Store(w.base.Add(20 * time.Hour).UnixMicro()) // closes the first hours, and no day
-	w.settle()
+	w.closeTo(20) // the first hours, and no day
 	change := func(step func()) int {
-		before := w.engine.count()
+		before := w.ledger.count()
 		step()
 		w.deploy()
 		w.settle()
 		w.check()
 		w.compact()
 		w.collect()
-		return w.engine.count() - before
+		return w.ledger.count() - before
 	}
 	otherCode, otherRule := func() { w.stages[0].program.K = 3 }, func() { w.stages[0].rejects = "mod 2" }
 	otherInput := func() {

@@ -3,6 +3,7 @@ package converge
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -57,20 +58,21 @@ func (c *Converger) run(ctx context.Context, k dataset.Task) (outcome string, er
 	a, err := c.look(ctx, k)
 	if err == nil && a.known == "" {
 		a.known, err = "built", c.compute(ctx, a.stage, &a.build, a.prior)
-		if err == nil && a.build.Content.Append {
+		if err == nil && a.build.Content.Growth != dataset.NoGrowth {
 			a.known = "appended"
 		}
 	}
 	if err == nil && a.known != superseded {
 		err = c.o.Catalog.CommitBuild(ctx, a.build)
 	}
-	if errors.Is(err, dataset.ErrSuperseded) {
-		return superseded, nil
+	if errors.Is(err, dataset.ErrSuperseded) || errors.Is(err, sqlite.ErrNoDataset) { // it was retired meanwhile
+		a.known, err = superseded, nil
 	}
 	if err != nil {
 		a.build.Task = k
 		return "failed", c.fail(ctx, a.build, err)
 	}
+	c.o.Log.Debug("stage ran", "dataset", k.Dataset, "partition", string(k.Partition), "outcome", a.known, "trace_key", hex.EncodeToString(a.build.TraceKey))
 	return a.known, nil
 }
 
@@ -103,12 +105,12 @@ func (s *deployed) nothingToRead(inputs []dataset.Promoted) bool {
 // compute builds the whole partition, or only what must be added to it.
 func (c *Converger) compute(ctx context.Context, s *deployed, b *dataset.Build, prior sqlite.Prior) error {
 	content := dataset.NewContent{}
-	segments, additive, err := c.additions(ctx, s, b.Inputs, prior)
+	segments, growth, err := c.additions(ctx, s, b.Inputs, prior)
 	if err != nil {
 		return err
 	}
-	if additive {
-		content.Append, content.Base = true, prior.Promoted
+	if growth != dataset.NoGrowth {
+		content.Growth, content.Base = growth, prior.Promoted
 		b.Content = &content
 		if !slices.ContainsFunc(segments, func(x dataset.Segment) bool { return x.Dataset == s.driver }) {
 			return nil // the input moved without gaining rows
@@ -132,16 +134,17 @@ func (c *Converger) compute(ctx context.Context, s *deployed, b *dataset.Build, 
 }
 
 // additions returns the driver's segments that a row-wise stage has not seen,
-// with all segments of its other inputs, or additive = false when the partition
-// must be built whole: the stage is not row-wise, its definition or a side input
-// changed, or the driver lost rows.
-func (c *Converger) additions(ctx context.Context, s *deployed, now []dataset.Promoted, prior sqlite.Prior) (segments []dataset.Segment, additive bool, err error) {
+// with all segments of its other inputs, or NoGrowth when the partition must be
+// built whole: the stage is not row-wise, its definition or a side input changed,
+// or the driver lost rows.
+func (c *Converger) additions(ctx context.Context, s *deployed, now []dataset.Promoted, prior sqlite.Prior) (segments []dataset.Segment, growth dataset.Growth, err error) {
 	if s.driver == "" || prior.Promoted.Version == 0 || len(prior.Reads) == 0 { // without reads: somebody promoted it
-		return nil, false, nil
+		return nil, dataset.NoGrowth, nil
 	}
 	if !bytes.Equal(prior.CodeIdentity, s.identity) {
-		return nil, false, nil
+		return nil, dataset.NoGrowth, nil
 	}
+	growth = dataset.Grew
 	seen := map[place]dataset.Promoted{}
 	for _, q := range prior.Reads {
 		seen[place{q.Dataset, q.Partition}] = q
@@ -153,28 +156,28 @@ func (c *Converger) additions(ctx context.Context, s *deployed, now []dataset.Pr
 			if q.Version == 0 {
 				continue
 			}
-			added, complete, err := c.o.Catalog.Added(ctx, was, q)
-			if err != nil || !complete {
-				return nil, false, err
+			added, how, err := c.o.Catalog.Added(ctx, was, q)
+			if err != nil || how == dataset.NoGrowth {
+				return nil, dataset.NoGrowth, err
 			}
-			segments = append(segments, added...)
+			segments, growth = append(segments, added...), min(growth, how)
 			continue
 		}
 		if !known || was.Hash != q.Hash || was.Rows != q.Rows || (was.Version == 0) != (q.Version == 0) {
-			return nil, false, nil
+			return nil, dataset.NoGrowth, nil
 		}
 		side, err := c.o.Catalog.Segments(ctx, []dataset.Promoted{q})
 		if err != nil {
-			return nil, false, err
+			return nil, dataset.NoGrowth, err
 		}
 		segments = append(segments, side...)
 	}
 	for _, gone := range seen {
 		if gone.Version != 0 {
-			return nil, false, nil
+			return nil, dataset.NoGrowth, nil
 		}
 	}
-	return segments, true, nil
+	return segments, growth, nil
 }
 
 // job is the engine's work order for one partition over the given segments.

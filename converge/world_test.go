@@ -11,13 +11,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"github.com/reedbed/reedbed/dataset"
@@ -34,15 +32,20 @@ type definition struct {
 	program program
 	windows map[string]string
 	rejects string
+	late    string // of the header
 	comment string
 	broken  bool // the file is; the stage as it was deployed goes on
+	gone    bool // there is no file
 }
 
-func (d definition) file() string {
+func (w *world) file(d definition) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "/* @stage\nowner: test\npartition: %s\n", d.grain)
 	if d.rejects != "" {
-		fmt.Fprintf(&b, "rejects: %q\n", d.rejects)
+		fmt.Fprintf(&b, "rejects: %q\n", w.engine.rule(d.rejects))
+	}
+	if d.late != "" {
+		fmt.Fprintf(&b, "late: %s\n", d.late)
 	}
 	b.WriteString("inputs:\n")
 	for _, name := range slices.Sorted(maps.Keys(d.windows)) {
@@ -51,23 +54,23 @@ func (d definition) file() string {
 	if d.broken {
 		return b.String() + "*/\nSELEKT"
 	}
-	return b.String() + "*/\n" + d.comment + d.program.text()
+	return b.String() + "*/\n" + d.comment + w.engine.text(d.program)
 }
 
 // world is a project at work, and what is needed to say what must come out.
 type world struct {
 	tb      rapid.TB
 	dir     string
-	engine  *fakeEngine
+	engine  *witness
 	store   *store.Store
 	catalog *sqlite.Catalog
-	path    string
+	ledger  *ledger
 	ahead   atomic.Int64 // how far the catalog's clock is ahead of the machine's
 	mark    atomic.Int64 // watermark, microseconds
 	base    time.Time    // hour 0
 
 	converger *Converger
-	stop      func()
+	kill      context.CancelFunc // of everything under way
 	ended     chan error
 
 	stages []definition // upstream first
@@ -75,32 +78,91 @@ type world struct {
 	raw    map[int64][]row // by hour
 	value  int64
 	closed map[place]map[string][]int64 // the side inputs as they were then
+	lost   int64                        // at most so many builds went with a process
 }
 
-const hours = 72
+const (
+	present = 16 * 24 // the hour it is when a world begins
+	workers = 2
+)
 
-func newWorld(tb rapid.TB, dir string) *world {
+// newWorld makes a project without stages in a new folder, which close removes.
+// The catalog's file is a copy of one of newCatalog. Without a backend it has
+// one of its own, in memory.
+func newWorld(tb rapid.TB, b backend, catalog []byte) *world {
 	w := &world{
-		tb: tb, dir: dir, path: filepath.Join(dir, "catalog.db"), base: time.Now().UTC().Truncate(24 * time.Hour).Add(-2 * 24 * time.Hour),
+		tb: tb, base: time.Now().UTC().Truncate(time.Hour).Add(-present * time.Hour).Truncate(24 * time.Hour),
 		sides: map[string][]int64{}, raw: map[int64][]row{}, closed: map[place]map[string][]int64{},
 	}
+	var err error
+	w.dir, err = os.MkdirTemp(inMemory(), "reedbed-converge-") //nolint:usetesting // in memory, where there is such a folder
+	w.must(err)
 	w.mark.Store(w.base.UnixMicro())
 	for _, sub := range []string{"out", "store", "data"} {
-		w.must(os.Mkdir(filepath.Join(dir, sub), 0o700))
+		w.must(os.Mkdir(filepath.Join(w.dir, sub), 0o700))
 	}
-	root, err := disk.Open(filepath.Join(dir, "store"))
+	root, err := disk.Open(filepath.Join(w.dir, "store"))
 	w.must(err)
 	w.store, err = store.Open(root)
 	w.must(err)
-	w.engine = &fakeEngine{dir: filepath.Join(dir, "out"), builds: map[string]int{}, timed: w.timed}
+	if b == nil {
+		b = &fakeEngine{dir: filepath.Join(w.dir, "out"), timed: w.timed}
+	}
+	w.engine = &witness{backend: b}
+	w.must(os.WriteFile(w.catalogPath(), catalog, 0o600))
+	w.ledger, err = openLedger(w.catalogPath())
+	w.must(err)
+	w.open()
+	return w
+}
+
+// inMemory is a folder in memory, where there is one: what is tested here fails
+// by itself and needs no disk to wait for.
+func inMemory() string {
+	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
+		return "/dev/shm"
+	}
+	return ""
+}
+
+// newCatalog is the file of a catalog that has raw and nothing else, and keeps
+// a ledger.
+func newCatalog(t testing.TB) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "catalog.db")
+	c, err := sqlite.Open(t.Context(), sqlite.Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := dataset.Spec{Name: dataset.Raw, Kind: dataset.Builtin, Grain: dataset.Hour, Columns: columns()}
+	err = errors.Join(c.EnsureDataset(t.Context(), raw, 5*time.Minute), c.Close(), prepareLedger(t.Context(), path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func columns() []dataset.Column {
+	return []dataset.Column{{Name: "hour", Type: "BIGINT"}, {Name: "value", Type: "BIGINT"}}
+}
+
+func (w *world) catalogPath() string { return filepath.Join(w.dir, "catalog.db") }
+
+func (w *world) open() {
+	var err error
 	w.catalog, err = sqlite.Open(context.Background(), sqlite.Options{
-		Path: w.path,
+		Path: w.catalogPath(),
 		Now:  func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) },
 	})
 	w.must(err)
-	w.must(w.catalog.EnsureDataset(context.Background(), dataset.Spec{Name: dataset.Raw, Kind: dataset.Builtin, Grain: dataset.Hour}, 5*time.Minute))
-	return w
 }
+
+// pass lets time pass for what is recorded.
+func (w *world) pass(d time.Duration) { w.ahead.Add(int64(d)) }
 
 func (w *world) must(err error) {
 	if err != nil {
@@ -120,46 +182,68 @@ func (w *world) timed(name string) bool {
 }
 
 func (w *world) start() {
+	w.engine.setGate(nil)
 	w.converger = New(Options{
-		Catalog: w.catalog, Engine: w.engine, Store: w.store, Semantics: stage.Semantics{Engine: 1}, HashScheme: "test", Workers: 2,
+		Catalog: w.catalog, Engine: w.engine, Store: w.store, Semantics: stage.Semantics{Engine: 1}, HashScheme: "test", Workers: workers,
 		Watermark: func(context.Context) (time.Time, error) { return time.UnixMicro(w.mark.Load()), nil },
-		Log:       slog.New(slog.DiscardHandler),
+		Log:       slog.New(w.ledger),
 	})
 	w.deploy()
 	ctx, cancel := context.WithCancel(context.Background())
-	w.ended = make(chan error, 1)
-	go func() { w.ended <- w.converger.Run(ctx) }()
-	w.stop = sync.OnceFunc(func() {
-		cancel()
+	ended := make(chan error, 1)
+	c := w.converger
+	go func() { ended <- c.Run(ctx) }()
+	w.kill, w.ended = cancel, ended
+}
+
+func (w *world) stop() {
+	w.kill()
+	if w.ended != nil {
 		w.must(<-w.ended)
-	})
-	w.engine.setFail(nil)
+		w.ended = nil
+		w.lost += workers
+	}
+}
+
+// reopen stops everything, if it still runs, and starts again from the files.
+func (w *world) reopen() {
+	w.stop()
+	w.must(w.catalog.Close())
+	w.open()
+	w.start()
 }
 
 func (w *world) close() {
 	w.stop()
-	w.must(w.catalog.Close())
+	w.must(errors.Join(w.catalog.Close(), w.ledger.Close(), os.RemoveAll(w.dir)))
 }
 
 func (w *world) deploy() {
+	problems, err := w.deployWithin(context.Background())
+	w.must(err)
+	broken := slices.ContainsFunc(w.stages, func(d definition) bool { return d.broken })
+	if len(problems) > 0 && !broken {
+		w.tb.Fatalf("problems: %v", problems)
+	}
+}
+
+func (w *world) deployWithin(ctx context.Context) ([]stage.Problem, error) {
 	files := fstest.MapFS{}
 	for _, d := range w.stages {
-		files[d.name+".sql"] = &fstest.MapFile{Data: []byte(d.file())}
+		if !d.gone {
+			files[d.name+".sql"] = &fstest.MapFile{Data: []byte(w.file(d))}
+		}
 	}
+	data := filepath.Join(w.dir, "data")
 	for name, values := range w.sides {
 		var text strings.Builder
 		text.WriteString("v\n")
 		for _, v := range values {
 			fmt.Fprintln(&text, v)
 		}
-		w.must(os.WriteFile(filepath.Join(w.dir, "data", name+".csv"), []byte(text.String()), 0o600))
+		w.must(os.WriteFile(filepath.Join(data, name+".csv"), []byte(text.String()), 0o600))
 	}
-	problems, err := w.converger.Deploy(context.Background(), Project{Stages: files, Data: os.DirFS(filepath.Join(w.dir, "data")), DataDir: filepath.Join(w.dir, "data")})
-	w.must(err)
-	broken := slices.ContainsFunc(w.stages, func(d definition) bool { return d.broken })
-	if len(problems) > 0 && !broken {
-		w.tb.Fatalf("problems: %v", problems)
-	}
+	return w.converger.Deploy(ctx, Project{Stages: files, Data: os.DirFS(data), DataDir: data})
 }
 
 // load adds rows to some hours, as the loader does.
@@ -202,7 +286,7 @@ func (w *world) compact() {
 		k := dataset.Compaction{Dataset: c.Dataset, Partition: c.Partition}
 		var rows []row
 		for _, s := range c.Segments {
-			more, err := readAll([]string{w.store.Path(s.Object)})
+			more, err := w.engine.read([]string{w.store.Path(s.Object)})
 			w.must(err)
 			rows, k.Replaced = append(rows, more...), append(k.Replaced, s.ID)
 		}
@@ -215,9 +299,9 @@ func (w *world) compact() {
 
 // settle waits for convergence, with failures tried again, and notes what closed.
 func (w *world) settle() {
-	w.engine.setFail(nil)
+	w.engine.setGate(nil)
 	for range 3 {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 		err := w.converger.Settle(ctx)
 		cancel()
 		w.must(err)
@@ -226,35 +310,28 @@ func (w *world) settle() {
 		if len(s.Errors) == 0 {
 			break
 		}
-		w.ahead.Add(int64(10 * time.Minute)) // beyond every retry
+		w.pass(10 * time.Minute) // beyond every retry
 	}
 	w.noteClosed()
 }
 
 func (w *world) noteClosed() {
-	db, err := sql.Open("sqlite3", "file:"+w.path+"?mode=ro")
+	err := w.ledger.each("SELECT d.name, p.name FROM partitions p JOIN datasets d ON d.id = p.dataset_id WHERE p.closed_at IS NOT NULL",
+		func(rows *sql.Rows) error {
+			var p place
+			err := rows.Scan(&p.dataset, &p.partition)
+			if w.closed[p] == nil {
+				w.closed[p] = maps.Clone(w.sides)
+			}
+			return err
+		})
 	w.must(err)
-	defer db.Close()
-	rows, err := db.Query("SELECT d.name, p.name FROM partitions p JOIN datasets d ON d.id = p.dataset_id WHERE p.closed_at IS NOT NULL")
-	w.must(err)
-	defer rows.Close()
-	for rows.Next() {
-		var p place
-		w.must(rows.Scan(&p.dataset, &p.partition))
-		if w.closed[p] == nil {
-			w.closed[p] = maps.Clone(w.sides)
-		}
-	}
-	w.must(rows.Err())
 }
 
 // versions counts the versions on record of a partition.
 func (w *world) versions(name string, p dataset.Partition) (n int) {
-	db, err := sql.Open("sqlite3", "file:"+w.path+"?mode=ro")
-	w.must(err)
-	defer db.Close()
-	w.must(db.QueryRow(`SELECT COUNT(*) FROM versions v JOIN partitions p ON p.id = v.partition_id JOIN datasets d ON d.id = p.dataset_id
-		WHERE d.name = ? AND p.name = ?`, name, p).Scan(&n))
+	w.must(w.ledger.each(`SELECT COUNT(*) FROM versions v JOIN partitions p ON p.id = v.partition_id JOIN datasets d ON d.id = p.dataset_id
+		WHERE d.name = ? AND p.name = ?`, func(rows *sql.Rows) error { return rows.Scan(&n) }, name, p))
 	return n
 }
 
@@ -276,120 +353,18 @@ func (w *world) content(name string) map[dataset.Partition][]row {
 	}
 	w.must(err)
 	for _, v := range promoted {
+		if v.Rows == 0 {
+			continue
+		}
 		segments, err := w.catalog.Segments(context.Background(), []dataset.Promoted{v})
 		w.must(err)
 		var files []string
 		for _, s := range segments {
 			files = append(files, w.store.Path(s.Object))
 		}
-		rows, err := readAll(files)
+		rows, err := w.engine.read(files)
 		w.must(err)
-		if len(rows) > 0 {
-			out[v.Partition] = slices.SortedFunc(slices.Values(rows), compareRows)
-		}
+		out[v.Partition] = slices.SortedFunc(slices.Values(rows), compareRows)
 	}
 	return out
-}
-
-// table is what the oracle knows of a dataset: the rows of each partition that
-// exists, by the hour it starts at, and how many hours a partition has; 0 when
-// the dataset is not cut.
-type table struct {
-	span int64
-	rows map[int64][]row
-}
-
-// check compares everything promoted with a computation from scratch.
-func (w *world) check() {
-	tables := map[string]table{dataset.Raw: {1, w.raw}}
-	for name, values := range w.sides {
-		tables[name] = sideTableOf(values)
-	}
-	for _, d := range w.stages {
-		out, refused := w.compute(d, tables)
-		tables[d.name], tables[d.name+"_rejected"] = out, refused
-		for name, want := range map[string]table{d.name: out, d.name + "_rejected": refused} {
-			expected := map[dataset.Partition][]row{}
-			for at, rows := range want.rows {
-				if len(rows) > 0 {
-					expected[w.partition(d.grain, at)] = slices.SortedFunc(slices.Values(rows), compareRows)
-				}
-			}
-			if diff := cmp.Diff(expected, w.content(name)); diff != "" {
-				w.tb.Fatalf("%s (%s, rejects %q, %v) is not what a computation from scratch gives: %s", name, d.program.text(), d.rejects, d.windows, diff)
-			}
-		}
-	}
-}
-
-func sideTableOf(values []int64) table {
-	t := table{0, map[int64][]row{0: nil}}
-	for _, v := range values {
-		t.rows[0] = append(t.rows[0], row{0, v})
-	}
-	return t
-}
-
-// compute gives a stage's output and refused rows by the plain definition.
-func (w *world) compute(d definition, tables map[string]table) (out, refused table) {
-	span := d.grain.Span().Milliseconds() / time.Hour.Milliseconds()
-	out, refused = table{span, map[int64][]row{}}, table{span, map[int64][]row{}}
-	starts := map[int64]bool{}
-	if span == 0 {
-		starts[0] = true
-	} else {
-		for name := range d.windows {
-			in := tables[name]
-			for at := range in.rows {
-				for h := at; h < at+in.span; h++ {
-					starts[h/span*span] = true
-				}
-			}
-		}
-	}
-	for start := range starts {
-		timed, side, cut, some := w.inputs(d, start, span, tables)
-		if !some {
-			continue
-		}
-		kept, no := refuse(d.rejects, d.program.run(timed, side, cut))
-		out.rows[start] = kept
-		if len(no) > 0 {
-			refused.rows[start] = no
-		}
-	}
-	return out, refused
-}
-
-func (w *world) inputs(d definition, start, span int64, tables map[string]table) (timed, side []row, cut, some bool) {
-	for name, text := range d.windows {
-		in := tables[name]
-		if in.span == 0 {
-			rows := in.rows[0]
-			if then := w.closed[place{d.name, w.partition(d.grain, start)}]; text == "as-of" && then != nil {
-				rows = sideTableOf(then[name]).rows[0]
-			}
-			side = append(side, rows...)
-			continue
-		}
-		cut = true
-		lo, hi := map[string][2]int64{"same": {0, 0}, "-1h..+1h": {-1, 1}, "-2d..0d": {-48, 0}, "-2h..-1h": {-2, -1}}[text][0],
-			map[string][2]int64{"same": {0, 0}, "-1h..+1h": {-1, 1}, "-2d..0d": {-48, 0}, "-2h..-1h": {-2, -1}}[text][1]
-		for at, rows := range in.rows {
-			if text == "all" || (at < start+span+hi && at+in.span > start+lo) {
-				timed, some = append(timed, rows...), true
-			}
-		}
-	}
-	return timed, side, cut, some || !cut
-}
-
-// fast is a folder in memory where there is one: the tests fail steps
-// themselves and need no disk to wait for.
-func fast(t testing.TB) string {
-	parent := "/dev/shm"
-	if info, err := os.Stat(parent); err != nil || !info.IsDir() {
-		parent = t.TempDir()
-	}
-	return parent
 }

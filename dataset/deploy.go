@@ -57,10 +57,22 @@ type Build struct {
 
 // NewContent is what a stage run produced.
 type NewContent struct {
-	// Append adds the segments to the content of Base, which must still be what
-	// is promoted, instead of replacing all.
-	Append   bool
+	// Growth other than NoGrowth adds the segments to the content of Base, which
+	// must still be what is promoted, instead of replacing all.
+	Growth   Growth
 	Base     Promoted
 	Segment  *NewSegment // nil: no rows
 	Rejected *NewSegment // nil: no rows refused
 }
+
+// Growth says how one content came of another.
+type Growth int
+
+// The kinds of growth. What Grew got more rows because more were loaded: it never
+// goes back to what it was. What merely Holds what it was, and more, may: another
+// definition made it so.
+const (
+	NoGrowth Growth = iota
+	Holds
+	Grew
+)

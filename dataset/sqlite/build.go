@@ -12,15 +12,24 @@ import (
 )
 
 // Added lists the segments that came into a partition after version from, up to
-// version to. complete is false when the difference is more than additions.
-func (c *Catalog) Added(ctx context.Context, from, to dataset.Promoted) (added []dataset.Segment, complete bool, err error) {
+// version to, unless the difference is more than additions.
+func (c *Catalog) Added(ctx context.Context, from, to dataset.Promoted) (added []dataset.Segment, how dataset.Growth, err error) {
+	const since = `partition_id = (SELECT p.id FROM partitions p JOIN datasets d ON d.id = p.dataset_id WHERE d.name = ? AND p.name = ?)
+		AND added_in > ? AND added_in <= ? AND origin <> 'compact'`
+	args := []any{to.Dataset, to.Partition, from.Version, to.Version}
+	how = dataset.Grew
 	err = c.view(ctx, func(t *tx) error {
-		added, err = t.segments(`partition_id = (SELECT p.id FROM partitions p JOIN datasets d ON d.id = p.dataset_id WHERE d.name = ? AND p.name = ?)
-			AND added_in > ? AND added_in <= ? AND origin <> 'compact'`, to.Dataset, to.Partition, from.Version, to.Version)
-		return err
+		if added, err = t.segments(since, args...); err != nil {
+			return err
+		}
+		return t.QueryRowContext(ctx, "SELECT IIF(EXISTS (SELECT 1 FROM segments WHERE "+since+" AND origin NOT IN ('load', 'append')), ?, ?)",
+			append(args, dataset.Holds, dataset.Grew)...).Scan(&how)
 	})
 	rows, hash := total(added)
-	return added, from.Rows+rows == to.Rows && from.Hash.Add(hash) == to.Hash, err
+	if from.Rows+rows != to.Rows || from.Hash.Add(hash) != to.Hash {
+		how = dataset.NoGrowth
+	}
+	return added, how, err
 }
 
 // Prior is what is on record of a partition before it is run again.
@@ -310,12 +319,15 @@ func (t *tx) reuse(p *partition, before pair, key []byte) error {
 // promoted: then the promoted version stands for it.
 func (t *tx) addContent(p *partition, before pair, b dataset.Build, content dataset.NewContent) error {
 	v := version{origin: "build", traceKey: b.TraceKey, gitRev: b.GitRevision, cpu: b.CPU.Microseconds(), wall: b.Wall.Microseconds()}
-	if content.Append {
+	if content.Growth != dataset.NoGrowth {
 		// A compaction in between changes the version and not the content.
 		if base := content.Base; before.output.Rows != base.Rows || before.output.Hash != base.Hash {
 			return fmt.Errorf("built on version %d but version %d with other content is promoted", base.Version, before.output.Version)
 		}
-		v.origin, v.grows = "append", true
+		v.grows = true
+		if content.Growth == dataset.Grew {
+			v.origin = "append"
+		}
 	}
 	if err := t.addRejected(p, before, v, content.Rejected); err != nil {
 		return err

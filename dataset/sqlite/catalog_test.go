@@ -278,7 +278,7 @@ func TestGoingBackIsAPointerMove(t *testing.T) {
 		t.Fatal(err)
 	}
 	more := segment("s", p, "more", 1)
-	b := dataset.Build{Task: tasks[0], CodeIdentity: []byte("code of s"), TraceKey: []byte("three"), Content: &dataset.NewContent{Append: true, Base: prior.Promoted, Segment: &more}}
+	b := dataset.Build{Task: tasks[0], CodeIdentity: []byte("code of s"), TraceKey: []byte("three"), Content: &dataset.NewContent{Growth: dataset.Grew, Base: prior.Promoted, Segment: &more}}
 	if err := c.CommitBuild(ctx, b); err != nil {
 		t.Fatal(err)
 	}

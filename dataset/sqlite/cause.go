@@ -67,7 +67,7 @@ func outcome(before, after pair, b dataset.Build) dataset.Outcome {
 		return dataset.Reused
 	case same:
 		return dataset.Unchanged
-	case b.Content.Append:
+	case b.Content.Growth != dataset.NoGrowth:
 		return dataset.Appended
 	}
 	return dataset.Built

@@ -70,7 +70,7 @@ func (t *tx) addVersion(p *partition, v version) error {
 	if err := t.point(p, next.Version); err != nil {
 		return err
 	}
-	return t.forget(*p, old.Version, v.grows)
+	return t.forget(*p, old.Version, v.grows && v.origin != "build")
 }
 
 // restore makes the content of version base the live content from version next
