@@ -29,6 +29,21 @@ func Promote(ctx context.Context, o Options, m dataset.Promotion) (dataset.Waive
 	return order(ctx, o, "promote", m, (*Node).promote)
 }
 
+// Pin makes a stage read an input as it was.
+func Pin(ctx context.Context, o Options, p dataset.Pin) (dataset.Pin, error) {
+	return order(ctx, o, "pin", p, (*Node).pin)
+}
+
+// Unpin removes a pin: the stage reads what everybody reads.
+func Unpin(ctx context.Context, o Options, r Removal) (dataset.Pin, error) {
+	return order(ctx, o, "unpin", r, (*Node).unpin)
+}
+
+// Pins lists the pins that stand.
+func Pins(ctx context.Context, o Options) ([]dataset.Pin, error) {
+	return order(ctx, o, "pins", struct{}{}, (*Node).pins)
+}
+
 // Removal names a waiver or a pin to be removed, and who does it.
 type Removal struct {
 	ID    int64  `json:"id"`
@@ -53,12 +68,29 @@ func (n *Node) promote(ctx context.Context, m dataset.Promotion) (dataset.Waiver
 	return n.catalog.Promote(ctx, m)
 }
 
+func (n *Node) pin(ctx context.Context, p dataset.Pin) (dataset.Pin, error) {
+	defer n.converger.Wake()
+	return n.catalog.Pin(ctx, p)
+}
+
+func (n *Node) unpin(ctx context.Context, r Removal) (dataset.Pin, error) {
+	defer n.converger.Wake()
+	return n.catalog.Unpin(ctx, r.ID, r.Actor)
+}
+
+func (n *Node) pins(ctx context.Context, _ struct{}) ([]dataset.Pin, error) {
+	return n.catalog.Pins(ctx)
+}
+
 // keepRoutes adds what those orders ask of a running node.
 func (n *Node) keepRoutes(mux *http.ServeMux) {
 	take(mux, n, "waive", (*Node).waive)
 	take(mux, n, "unwaive", (*Node).unwaive)
 	take(mux, n, "waivers", (*Node).waivers)
 	take(mux, n, "promote", (*Node).promote)
+	take(mux, n, "pin", (*Node).pin)
+	take(mux, n, "unpin", (*Node).unpin)
+	take(mux, n, "pins", (*Node).pins)
 }
 
 // order has something done by the node that runs on a project. When none does,

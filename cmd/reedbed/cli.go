@@ -23,6 +23,7 @@ type cli struct {
 	SQL        sqlCmd        `cmd:"" name:"sql" help:"Answer one SELECT over the datasets."`
 	Status     statusCmd     `cmd:"" help:"Say what is loaded, fresh, stale and failed."`
 	Waive      waiveCmd      `cmd:"" help:"Agree that partitions stay as they are although stale."`
+	Pin        pinCmd        `cmd:"" help:"Make a stage read an input as it was."`
 	Promote    promoteCmd    `cmd:"" help:"Send the readers of a partition to an older version of it."`
 	Tail       tailCmd       `cmd:"" help:"Show events as they arrive."`
 	Lint       lintCmd       `cmd:"" help:"Check the files of a project."`

@@ -26,6 +26,7 @@ func (t *tx) addCause(kind, detail string, parent any) (cause, error) {
 	return cause{id: id, urgent: kind == "definition" || kind == "side"}, err
 }
 
+// readersOf lists how stages at work read an input.
 func (t *tx) readersOf(inputID int64) ([]edge, error) {
 	var out []edge
 	err := t.each(`SELECT `+datasetColumns+`, window, lo, hi FROM (
@@ -43,14 +44,21 @@ func (t *tx) readersOf(inputID int64) ([]edge, error) {
 	return out, err
 }
 
-// dirtyReaders marks every output partition that reads p. It costs what is
-// affected, not what exists.
+// dirtyReaders marks every output partition that reads p as everybody does. It
+// costs what is affected, not what exists.
 func (t *tx) dirtyReaders(p partition, why cause) error {
 	edges, err := t.readersOf(p.dataset.ID)
 	if err != nil {
 		return err
 	}
+	pinned, err := t.pinnedReaders(p)
+	if err != nil {
+		return err
+	}
 	for _, e := range edges {
+		if pinned[e.stage.ID] {
+			continue
+		}
 		if err := t.dirtyThrough(e, p, why); err != nil {
 			return err
 		}

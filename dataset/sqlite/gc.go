@@ -35,7 +35,7 @@ func (c *Catalog) Collect(ctx context.Context, grace time.Duration) (objects []s
 		before := t.now - grace.Microseconds()
 		const doomed = `removed_in IS NOT NULL AND removed_at < ?1
 			AND removed_rev <= COALESCE((SELECT MIN(revision) FROM leases), removed_rev)
-			AND NOT EXISTS (SELECT 1 FROM versions v WHERE v.partition_id = segments.partition_id
+			AND NOT EXISTS (SELECT 1 FROM versions v WHERE v.partition_id = segments.partition_id AND v.freed_at IS NULL
 				AND v.number >= segments.added_in AND v.number < segments.removed_in)`
 		gone := map[string]bool{}
 		note := func(scan func(...any) error) error {

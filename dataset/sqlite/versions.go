@@ -123,11 +123,14 @@ func (t *tx) point(p *partition, number int64) error {
 // forget drops a superseded version to which nobody can be sent back: one of
 // what the loader writes, and one that merely grew, for what grew does not shrink
 // back. Versions of side inputs stay, which closed partitions may read as of their
-// close; those of stages stay until forgetOthers.
+// close; those of stages stay until forgetOthers. What a pin holds stays, too.
 func (t *tx) forget(p partition, number int64, grew bool) error {
 	d := p.dataset
 	if number == 0 || d.Spec.Kind == dataset.Side || (!grew && d.Spec.Kind != dataset.Builtin) {
 		return nil
+	}
+	if held, err := t.isHeld(p.id, number); err != nil || held {
+		return err
 	}
 	if err := t.exec("DELETE FROM traces WHERE partition_id = ? AND version = ?", p.id, number); err != nil {
 		return err
@@ -158,7 +161,8 @@ func (t *tx) forgetOthers(p partition, now pair, key []byte) error {
 		return err
 	}
 	for id, number := range map[int64]int64{p.id: now.output.Version, now.refused.id: now.rejected.Version} {
-		if err := t.exec("DELETE FROM versions WHERE partition_id = ? AND number <> ?", id, number); err != nil {
+		if err := t.exec(`DELETE FROM versions WHERE partition_id = ? AND number <> ?
+			AND NOT EXISTS (SELECT 1 FROM pointers x WHERE x.partition_id = versions.partition_id AND x.version = versions.number)`, id, number); err != nil {
 			return err
 		}
 	}

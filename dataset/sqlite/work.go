@@ -52,9 +52,15 @@ func (t *tx) isAnchored(p partition) (yes bool, err error) {
 	if p.name == dataset.Whole {
 		return true, nil
 	}
+	visible := "EXISTS (SELECT 1 FROM pointers x WHERE x.partition_id = q.id AND x.view = 'main')"
+	if err = t.QueryRowContext(t.ctx, "SELECT EXISTS (SELECT 1 FROM pins WHERE stage_id = ?)", p.dataset.ID).Scan(&yes); err != nil {
+		return false, err
+	}
+	if yes {
+		visible = seen + " <> 0"
+	}
 	err = t.QueryRowContext(t.ctx, `SELECT EXISTS (SELECT 1 FROM edges e JOIN partitions q ON q.dataset_id = e.input_id
-		JOIN pointers x ON x.partition_id = q.id AND x.view = 'main'
-		WHERE e.dataset_id = ?1 AND q.ends > ?2 AND q.starts < ?3 AND q.starts > ?2 - 86400000000)`,
+		WHERE e.dataset_id = ?1 AND q.ends > ?2 AND q.starts < ?3 AND q.starts > ?2 - 86400000000 AND `+visible+`)`,
 		p.dataset.ID, micros(p.name.Start()), micros(p.name.End())).Scan(&yes)
 	return yes, err
 }
@@ -64,6 +70,25 @@ func (t *tx) readThrough(inputID int64, input string, w dataset.Window, own part
 	if w.Kind == dataset.Span && own.name != dataset.Whole {
 		in = w.Reads(own.name)
 	}
+	pinned, err := t.isPinned(own.dataset.ID, inputID)
+	if err != nil {
+		return nil, err
+	}
+	var out []dataset.Promoted
+	if pinned {
+		out, err = t.readPinned(own.dataset.ID, inputID, input, in)
+	} else {
+		out, err = t.readPromoted(inputID, input, w, in, own)
+	}
+	if err == nil && len(out) == 0 {
+		out = []dataset.Promoted{{Dataset: input}}
+	}
+	return out, err
+}
+
+// readPromoted lists what everybody reads of an input within a time, or what was
+// promoted when the reading partition closed.
+func (t *tx) readPromoted(inputID int64, input string, w dataset.Window, in dataset.Interval, own partition) ([]dataset.Promoted, error) {
 	number := "x.version"
 	args := []any{inputID, micros(in.Start), micros(in.End)}
 	if w.Kind == dataset.AsOf && own.closed {
@@ -82,9 +107,6 @@ func (t *tx) readThrough(inputID int64, input string, w dataset.Window, own part
 			out = append(out, v)
 			return err
 		})
-	if err == nil && len(out) == 0 {
-		out = []dataset.Promoted{{Dataset: input}}
-	}
 	return out, err
 }
 
