@@ -55,6 +55,7 @@ type Options struct {
 type Converger struct {
 	o       Options
 	metrics *metrics
+	proving sync.Mutex    // held while the engine hashes a version by column
 	wake    chan struct{} // one slot: something may have become due
 
 	// What only the loop of Run knows.
@@ -92,6 +93,8 @@ type input struct {
 	name    string
 	window  dataset.Window
 	columns []dataset.Column
+	seen    []string // the columns the stage can see, if not all
+	all     bool
 }
 
 // New returns a Converger with nothing deployed.

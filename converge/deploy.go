@@ -165,6 +165,7 @@ type bound struct {
 	identity   []byte
 	ast        string // of the SQL
 	columns    []dataset.Column
+	analysis   stage.Analysis
 	rowWise    string
 	hasRejects bool
 }
@@ -295,7 +296,9 @@ func (d *deployment) runnable(b bound) *deployed {
 	d.bound = append(d.bound, b)
 	x := &deployed{stage: b.stage, identity: b.identity, driver: b.rowWise}
 	for _, name := range b.stage.InputNames() {
-		x.inputs = append(x.inputs, input{name: name, window: b.stage.Window(name), columns: d.columns[name]})
+		in := input{name: name, window: b.stage.Window(name), columns: d.columns[name]}
+		in.seen, in.all = b.analysis.Sees(in.columns)
+		x.inputs = append(x.inputs, in)
 	}
 	return x
 }
@@ -350,7 +353,7 @@ func (d *deployment) bind(ctx context.Context, s *stage.Stage) (*bound, []stage.
 		}
 	}
 	d.columns[s.Name] = columns
-	b := &bound{stage: s, ast: parsed.AST, columns: columns, rowWise: driverOf(s, a), hasRejects: rejectsAST != ""}
+	b := &bound{stage: s, ast: parsed.AST, columns: columns, analysis: a, rowWise: driverOf(s, a), hasRejects: rejectsAST != ""}
 	if b.hasRejects {
 		d.columns[s.Name+"_rejected"] = rejectedColumns(columns)
 	}

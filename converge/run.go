@@ -42,20 +42,35 @@ func (c *Converger) look(ctx context.Context, k dataset.Task) (a answer, err err
 	if a.prior, err = c.o.Catalog.Prior(ctx, k.Dataset, k.Partition, b.TraceKey); err != nil {
 		return a, err
 	}
-	switch {
-	case b.Absent:
+	if b.Absent {
 		a.known = "absent"
-	case a.prior.Fresh:
-		b.Reuse, a.known = true, "fresh"
-	case a.prior.Reusable:
-		b.Reuse, a.known = true, "reused"
+		return a, nil
 	}
+	if !a.prior.Reusable {
+		if err := c.lookByColumns(ctx, &a); err != nil {
+			return a, err
+		}
+	}
+	a.settle()
 	return a, nil
+}
+
+// settle notes what is known if versions are on record for the task.
+func (a *answer) settle() {
+	switch {
+	case a.prior.Fresh:
+		a.build.Reuse, a.known = true, "fresh"
+	case a.prior.Reusable:
+		a.build.Reuse, a.known = true, "reused"
+	}
 }
 
 // run answers one task: it computes only if it must.
 func (c *Converger) run(ctx context.Context, k dataset.Task) (outcome string, err error) {
 	a, err := c.look(ctx, k)
+	if err == nil && a.known == "" {
+		err = c.proveByColumns(ctx, &a)
+	}
 	if err == nil && a.known == "" {
 		a.known, err = "built", c.compute(ctx, a.stage, &a.build, a.prior)
 		if err == nil && a.build.Content.Growth != dataset.NoGrowth {
@@ -118,13 +133,20 @@ func (c *Converger) compute(ctx context.Context, s *deployed, b *dataset.Build, 
 	} else if segments, err = c.o.Catalog.Segments(ctx, b.Inputs); err != nil {
 		return err
 	}
-	res, err := c.o.Engine.Build(ctx, c.job(s, b.Task.Partition, segments))
+	job := c.job(s, b.Task.Partition, segments)
+	if content.Growth == dataset.NoGrowth {
+		job.Key = s.stage.Header.Key
+	}
+	res, err := c.o.Engine.Build(ctx, job)
 	if err != nil {
 		return err
 	}
 	b.CPU, b.Wall = res.Usage.CPU, res.Usage.Wall
 	if content.Segment, err = c.adopt(b.Task, b.Task.Dataset, &res.Output); err != nil {
 		return err
+	}
+	if content.Keyed = res.Output.Keyed; job.Key != nil && content.Keyed == nil {
+		content.Keyed = dataset.NotUnique()
 	}
 	if content.Rejected, err = c.adopt(b.Task, b.Task.Dataset+"_rejected", res.Rejected); err != nil {
 		return err

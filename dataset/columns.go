@@ -17,10 +17,20 @@ type ColumnHashes struct {
 	Columns map[string]ContentHash `json:"columns"` // of the columns that are not in the key
 }
 
+// NotUnique stands for rows of which somebody found that the key does not tell
+// them apart.
+func NotUnique() *ColumnHashes { return &ColumnHashes{} }
+
+// Proven reports whether there are hashes by column.
+func (h *ColumnHashes) Proven() bool { return h != nil && h.Columns != nil }
+
 // Bytes is the form the catalog keeps: the hash of the keys, then for each
 // column in order of name the length of the name in two bytes, big endian, the
-// name, and the hash.
+// name, and the hash; nothing for NotUnique.
 func (h ColumnHashes) Bytes() []byte {
+	if h.Columns == nil {
+		return []byte{}
+	}
 	b := h.Keys.Bytes()
 	for _, name := range slices.Sorted(maps.Keys(h.Columns)) {
 		b = binary.BigEndian.AppendUint16(b, uint16(len(name)))
@@ -32,6 +42,9 @@ func (h ColumnHashes) Bytes() []byte {
 
 // ColumnHashesFromBytes reads what Bytes wrote.
 func ColumnHashesFromBytes(b []byte) (ColumnHashes, error) {
+	if len(b) == 0 {
+		return *NotUnique(), nil
+	}
 	bad := errors.New("these are not the hashes of columns")
 	if len(b) < 32 {
 		return ColumnHashes{}, bad

@@ -11,6 +11,7 @@ func FuzzColumnHashes(f *testing.F) {
 	f.Add(ColumnHashes{Keys: ContentHash{1}}.Bytes())
 	f.Add(ColumnHashes{Columns: map[string]ContentHash{"": {1}, "a": {2, 3}, "b": {}}}.Bytes())
 	f.Add([]byte("short"))
+	f.Add(NotUnique().Bytes())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h, err := ColumnHashesFromBytes(b)
 		if err == nil && !bytes.Equal(h.Bytes(), b) {

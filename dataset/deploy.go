@@ -44,24 +44,48 @@ type Build struct {
 	Task         Task
 	CodeIdentity []byte // of the definition it was computed from
 	TraceKey     []byte
-	Inputs       []Promoted // what was read, Version 0 for ABSENT
+	// ColumnKey is the trace key for a stage that does not see every column: equal
+	// for all inputs that differ only in what it does not see. nil: it sees them all.
+	ColumnKey []byte
+	Inputs    []Promoted // what was read, Version 0 for ABSENT
 
 	// Exactly one of the following says what the outcome is.
 	Absent  bool        // there is nothing to compute from
-	Reuse   bool        // the output and refused rows on record under this trace key
+	Reuse   bool        // the output and refused rows on record under Found
 	Content *NewContent // computed now
+
+	Found []byte // a trace key of an earlier run that stands for this one, nil: TraceKey
 
 	CPU, Wall   time.Duration
 	GitRevision string
+}
+
+// Keys are the trace keys under which the outcome is recorded.
+func (b Build) Keys() [][]byte {
+	if b.ColumnKey == nil {
+		return [][]byte{b.TraceKey}
+	}
+	return [][]byte{b.TraceKey, b.ColumnKey}
+}
+
+// FoundKey is the trace key whose versions a Reuse promotes.
+func (b Build) FoundKey() []byte {
+	if b.Found == nil {
+		return b.TraceKey
+	}
+	return b.Found
 }
 
 // NewContent is what a stage run produced.
 type NewContent struct {
 	// Growth other than NoGrowth adds the segments to the content of Base, which
 	// must still be what is promoted, instead of replacing all.
-	Growth   Growth
-	Base     Promoted
-	Segment  *NewSegment // nil: no rows
+	Growth  Growth
+	Base    Promoted
+	Segment *NewSegment // nil: no rows
+	// Keyed are the hashes by column of the whole output, nil if nobody looked; those
+	// of an output whose key is not unique are without columns.
+	Keyed    *ColumnHashes
 	Rejected *NewSegment // nil: no rows refused
 }
 

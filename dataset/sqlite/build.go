@@ -36,6 +36,7 @@ func (c *Catalog) Added(ctx context.Context, from, to dataset.Promoted) (added [
 type Prior struct {
 	Promoted     dataset.Promoted
 	CodeIdentity []byte // of the definition the promoted version stands for
+	TraceKey     []byte // under which it stands
 	Reads        []dataset.Promoted
 	Reusable     bool // output and refused rows are on record under the asked key
 	Fresh        bool // and are what is promoted
@@ -58,8 +59,8 @@ func (c *Catalog) Prior(ctx context.Context, stage string, p dataset.Partition, 
 			return err
 		}
 		out.Promoted = both.output
-		err = t.QueryRowContext(ctx, `SELECT f.code_identity FROM versions v JOIN definitions f ON f.id = v.definition
-			WHERE v.partition_id = ? AND v.number = ?`, own.id, out.Promoted.Version).Scan(&out.CodeIdentity)
+		err = t.QueryRowContext(ctx, `SELECT f.code_identity, v.trace_key FROM versions v JOIN definitions f ON f.id = v.definition
+			WHERE v.partition_id = ? AND v.number = ?`, own.id, out.Promoted.Version).Scan(&out.CodeIdentity, &out.TraceKey)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
@@ -222,7 +223,7 @@ func (t *tx) promote(p *partition, b dataset.Build) error {
 	}
 	switch {
 	case b.Reuse:
-		err = t.reuse(p, before, b.TraceKey)
+		err = t.reuse(p, before, b.FoundKey())
 	case b.Content != nil:
 		err = t.addContent(p, before, b, *b.Content)
 	default: // absent: what was there goes
@@ -241,7 +242,7 @@ func (t *tx) promote(p *partition, b dataset.Build) error {
 		return err
 	}
 	if moved {
-		if err := t.forgetOthers(*p, after, b.TraceKey); err != nil {
+		if err := t.forgetOthers(*p, after, b); err != nil {
 			return err
 		}
 	}
@@ -335,8 +336,11 @@ func (t *tx) addContent(p *partition, before pair, b dataset.Build, content data
 	if content.Segment != nil {
 		v.add = []dataset.NewSegment{*content.Segment}
 	}
+	if content.Keyed != nil {
+		v.keyed = content.Keyed.Bytes()
+	}
 	if sameContent(before.output, v) && before.output.Version != 0 {
-		return nil
+		return t.exec("UPDATE versions SET keyed = COALESCE(?, keyed) WHERE partition_id = ? AND number = ?", v.keyed, p.id, before.output.Version)
 	}
 	return t.addVersion(p, v)
 }
@@ -408,11 +412,13 @@ func (t *tx) record(p *partition, now pair, b dataset.Build) error {
 	if err != nil {
 		return err
 	}
-	err = t.exec(`INSERT INTO traces (partition_id, trace_key, version, rejected_version, created_at) VALUES (?,?,?,?,?)
-		ON CONFLICT (partition_id, trace_key) DO UPDATE SET version = excluded.version, rejected_version = excluded.rejected_version`,
-		p.id, b.TraceKey, now.output.Version, nullable(now.rejected.Version), t.now)
-	if err != nil {
-		return err
+	for _, key := range b.Keys() {
+		err = t.exec(`INSERT INTO traces (partition_id, trace_key, version, rejected_version, created_at) VALUES (?,?,?,?,?)
+			ON CONFLICT (partition_id, trace_key) DO UPDATE SET version = excluded.version, rejected_version = excluded.rejected_version`,
+			p.id, key, now.output.Version, nullable(now.rejected.Version), t.now)
+		if err != nil {
+			return err
+		}
 	}
 	if err := t.recordReads(p.id, b.Inputs); err != nil {
 		return err

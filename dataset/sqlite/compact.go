@@ -118,8 +118,8 @@ func (t *tx) carryOver(p *partition, old int64, next dataset.Promoted, s dataset
 	if _, err := t.addSegment(p.id, next.Version, "compact", s); err != nil {
 		return err
 	}
-	err := t.exec(`INSERT INTO versions (partition_id, number, rows, bytes, hash, origin, trace_key, definition, fingerprint, git_revision, cpu, wall, cause_id, created_at)
-		SELECT partition_id, ?, rows, (SELECT SUM(bytes) FROM segments s WHERE s.partition_id = v.partition_id AND removed_in IS NULL), hash, 'compact', trace_key,
+	err := t.exec(`INSERT INTO versions (partition_id, number, rows, bytes, hash, keyed, origin, trace_key, definition, fingerprint, git_revision, cpu, wall, cause_id, created_at)
+		SELECT partition_id, ?, rows, (SELECT SUM(bytes) FROM segments s WHERE s.partition_id = v.partition_id AND removed_in IS NULL), hash, keyed, 'compact', trace_key,
 		definition, fingerprint, git_revision, cpu, wall, cause_id, created_at FROM versions v WHERE partition_id = ? AND number = ?`,
 		next.Version, p.id, old)
 	if err != nil {

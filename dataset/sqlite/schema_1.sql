@@ -103,6 +103,7 @@ CREATE TABLE versions (
   rows         INTEGER NOT NULL,
   bytes        INTEGER NOT NULL,
   hash         BLOB NOT NULL,
+  keyed        BLOB,                   -- dataset.ColumnHashes; empty: the key was found not to be unique
   origin       TEXT NOT NULL,          -- load, build, append, side, compact
   trace_key    BLOB,
   definition   INTEGER,

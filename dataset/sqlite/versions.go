@@ -15,6 +15,7 @@ type version struct {
 	grows      bool // added to
 	add        []dataset.NewSegment
 	traceKey   []byte
+	keyed      []byte // hashes by column, nil if not known
 	definition int64
 	gitRev     string
 	cpu, wall  int64
@@ -100,8 +101,8 @@ func (t *tx) writeVersion(p *partition, next dataset.Promoted, v version) error 
 	if err != nil {
 		return err
 	}
-	err = t.exec(`INSERT INTO versions (partition_id, number, rows, bytes, hash, origin, trace_key, definition, git_revision, cpu, wall, created_at)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?)`, p.id, next.Version, next.Rows, bytes, next.Hash.Bytes(), v.origin, v.traceKey,
+	err = t.exec(`INSERT INTO versions (partition_id, number, rows, bytes, hash, keyed, origin, trace_key, definition, git_revision, cpu, wall, created_at)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)`, p.id, next.Version, next.Rows, bytes, next.Hash.Bytes(), v.keyed, v.origin, v.traceKey,
 		nullable(v.definition), v.gitRev, v.cpu, v.wall, t.now)
 	if err != nil {
 		return fmt.Errorf("write version %s@%s/%d: %w", next.Dataset, next.Partition, next.Version, err)
@@ -149,11 +150,12 @@ func (t *tx) forget(p partition, number int64, grew bool) error {
 	return t.exec("DELETE FROM versions WHERE partition_id = ? AND number = ?", p.id, number)
 }
 
-// forgetOthers drops all of an open partition but what stands under key: its
-// inputs moved on and will not come back. What an earlier definition made of the
-// same inputs stays until then, so that going back to it computes nothing.
-func (t *tx) forgetOthers(p partition, now pair, key []byte) error {
-	if err := t.exec("DELETE FROM traces WHERE partition_id = ? AND trace_key <> ?", p.id, key); err != nil {
+// forgetOthers drops all of an open partition but what stands for b: its inputs
+// moved on and will not come back. What an earlier definition made of the same
+// inputs stays until then, so that going back to it computes nothing.
+func (t *tx) forgetOthers(p partition, now pair, b dataset.Build) error {
+	keys := b.Keys()
+	if err := t.exec("DELETE FROM traces WHERE partition_id = ? AND trace_key NOT IN (?, ?)", p.id, keys[0], keys[len(keys)-1]); err != nil {
 		return err
 	}
 	asOf, err := t.readAsOf(p.dataset)
