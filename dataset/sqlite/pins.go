@@ -295,18 +295,19 @@ func (t *tx) pins(where string, args ...any) ([]dataset.Pin, error) {
 	return out, err
 }
 
-// seen is the number of the version of partition q that stage ?1 reads of a
-// pinned input, 0 for ABSENT: what a pin's view points at, nothing where the
-// whole input is pinned and the view has no pointer, and else what everybody reads.
-const seen = `COALESCE(
-	(SELECT y.version FROM pins n JOIN pointers y ON y.partition_id = q.id AND y.view = 'pin ' || n.id WHERE n.stage_id = ?1 AND n.input_id = q.dataset_id),
-	(SELECT 0 FROM pins n WHERE n.stage_id = ?1 AND n.input_id = q.dataset_id AND n.name = ''),
-	(SELECT x.version FROM pointers x WHERE x.partition_id = q.id AND x.view = 'main'), 0)`
-
-// isPinned reports whether a stage reads anything of an input through a pin.
-func (t *tx) isPinned(stageID, inputID int64) (yes bool, err error) {
-	err = t.QueryRowContext(t.ctx, "SELECT EXISTS (SELECT 1 FROM pins WHERE stage_id = ? AND input_id = ?)", stageID, inputID).Scan(&yes)
-	return yes, err
+// throughPins is the SQL of the version of partition p, which is of an input, that
+// a stage reads when number, with args, is what it reads without pins: what a pin's
+// view points at, and 0, ABSENT, where all of the input is pinned and the view has
+// no pointer. inputID 0 stands for all inputs.
+func (t *tx) throughPins(stageID, inputID int64, number string, args []any) (string, []any, error) {
+	var pinned bool
+	err := t.QueryRowContext(t.ctx, "SELECT EXISTS (SELECT 1 FROM pins WHERE stage_id = ?1 AND (?2 = 0 OR input_id = ?2))", stageID, inputID).Scan(&pinned)
+	if err != nil || !pinned {
+		return number, args, err
+	}
+	const pin = "FROM pins n WHERE n.stage_id = ? AND n.input_id = p.dataset_id"
+	return `COALESCE((SELECT y.version FROM pointers y WHERE y.partition_id = p.id AND y.view IN (SELECT 'pin ' || n.id ` + pin + `)),
+		(SELECT 0 ` + pin + ` AND n.name = ''), ` + number + `, 0)`, append([]any{stageID, stageID}, args...), nil
 }
 
 // pinnedReaders are the stages that read p through a pin.
@@ -318,19 +319,6 @@ func (t *tx) pinnedReaders(p partition) (map[int64]bool, error) {
 		out[id] = true
 		return err
 	})
-	return out, err
-}
-
-// readPinned lists what a stage reads of a pinned input within a time.
-func (t *tx) readPinned(stageID, inputID int64, input string, in dataset.Interval) ([]dataset.Promoted, error) {
-	var out []dataset.Promoted
-	err := t.each(`SELECT q.name, v.number, v.rows, v.hash FROM partitions q JOIN versions v ON v.partition_id = q.id AND v.number = `+seen+`
-		WHERE q.dataset_id = ?2 AND (q.ends = 0 OR (q.ends > ?3 AND q.starts < ?4)) ORDER BY q.name`,
-		[]any{stageID, inputID, micros(in.Start), micros(in.End)}, func(scan func(...any) error) error {
-			v, err := scanPromoted(input, scan)
-			out = append(out, v)
-			return err
-		})
 	return out, err
 }
 

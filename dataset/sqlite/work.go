@@ -52,16 +52,13 @@ func (t *tx) isAnchored(p partition) (yes bool, err error) {
 	if p.name == dataset.Whole {
 		return true, nil
 	}
-	visible := "EXISTS (SELECT 1 FROM pointers x WHERE x.partition_id = q.id AND x.view = 'main')"
-	if err = t.QueryRowContext(t.ctx, "SELECT EXISTS (SELECT 1 FROM pins WHERE stage_id = ?)", p.dataset.ID).Scan(&yes); err != nil {
+	number, args, err := t.throughPins(p.dataset.ID, 0, "(SELECT version FROM pointers WHERE partition_id = p.id AND view = 'main')", nil)
+	if err != nil {
 		return false, err
 	}
-	if yes {
-		visible = seen + " <> 0"
-	}
-	err = t.QueryRowContext(t.ctx, `SELECT EXISTS (SELECT 1 FROM edges e JOIN partitions q ON q.dataset_id = e.input_id
-		WHERE e.dataset_id = ?1 AND q.ends > ?2 AND q.starts < ?3 AND q.starts > ?2 - 86400000000 AND `+visible+`)`,
-		p.dataset.ID, micros(p.name.Start()), micros(p.name.End())).Scan(&yes)
+	args = append([]any{p.dataset.ID, micros(p.name.End()), micros(p.name.Start()), micros(p.name.Start())}, args...)
+	err = t.QueryRowContext(t.ctx, `SELECT EXISTS (SELECT 1 FROM edges e JOIN partitions p ON p.dataset_id = e.input_id
+		WHERE e.dataset_id = ? AND p.starts < ? AND p.ends > ? AND p.starts > ? - 86400000000 AND `+number+` > 0)`, args...).Scan(&yes)
 	return yes, err
 }
 
@@ -70,43 +67,30 @@ func (t *tx) readThrough(inputID int64, input string, w dataset.Window, own part
 	if w.Kind == dataset.Span && own.name != dataset.Whole {
 		in = w.Reads(own.name)
 	}
-	pinned, err := t.isPinned(own.dataset.ID, inputID)
-	if err != nil {
-		return nil, err
-	}
-	var out []dataset.Promoted
-	if pinned {
-		out, err = t.readPinned(own.dataset.ID, inputID, input, in)
-	} else {
-		out, err = t.readPromoted(inputID, input, w, in, own)
-	}
-	if err == nil && len(out) == 0 {
-		out = []dataset.Promoted{{Dataset: input}}
-	}
-	return out, err
-}
-
-// readPromoted lists what everybody reads of an input within a time, or what was
-// promoted when the reading partition closed.
-func (t *tx) readPromoted(inputID int64, input string, w dataset.Window, in dataset.Interval, own partition) ([]dataset.Promoted, error) {
-	number := "x.version"
-	args := []any{inputID, micros(in.Start), micros(in.End)}
+	number, args := "(SELECT version FROM pointers WHERE partition_id = p.id AND view = 'main')", []any{}
 	if w.Kind == dataset.AsOf && own.closed {
 		// The version that was promoted when the partition closed, else the first.
 		number = `COALESCE((SELECT MAX(number) FROM versions WHERE partition_id = p.id AND created_at <= ?),
 			(SELECT MIN(number) FROM versions WHERE partition_id = p.id))`
-		args = append([]any{own.closedAt}, args...)
+		args = []any{own.closedAt}
+	}
+	number, args, err := t.throughPins(own.dataset.ID, inputID, number, args)
+	if err != nil {
+		return nil, err
 	}
 	var out []dataset.Promoted
-	err := t.each(`SELECT p.name, v.number, v.rows, v.hash FROM partitions p
-		JOIN pointers x ON x.partition_id = p.id AND x.view = 'main'
+	err = t.each(`SELECT p.name, v.number, v.rows, v.hash FROM partitions p
 		JOIN versions v ON v.partition_id = p.id AND v.number = `+number+`
-		WHERE p.dataset_id = ? AND (p.ends = 0 OR (p.ends > ? AND p.starts < ?)) ORDER BY p.name`, args,
+		WHERE p.dataset_id = ? AND (p.ends = 0 OR (p.ends > ? AND p.starts < ?)) ORDER BY p.name`,
+		append(args, inputID, micros(in.Start), micros(in.End)),
 		func(scan func(...any) error) error {
 			v, err := scanPromoted(input, scan)
 			out = append(out, v)
 			return err
 		})
+	if err == nil && len(out) == 0 {
+		out = []dataset.Promoted{{Dataset: input}}
+	}
 	return out, err
 }
 
