@@ -33,6 +33,7 @@ type program struct {
 	Op     string // map: row by row; sum: everything together
 	K      int64
 	Inputs []string
+	Whole  map[string]bool // the inputs that are not cut by time
 }
 
 // text stands where the SELECT would: `SELECT map 3 FROM a, b`.
@@ -166,14 +167,14 @@ func (f *fakeEngine) Build(_ context.Context, job engine.BuildJob) (engine.Build
 	cut := false
 	for _, t := range job.Tables {
 		cut = cut || f.timed(t.Name)
-		rows, err := f.read(t.Files)
+		rows, err := f.read([][]string{t.Files})
 		if err != nil {
 			return engine.BuildResult{}, err
 		}
 		if f.timed(t.Name) {
-			timed = append(timed, rows...)
+			timed = append(timed, rows[0]...)
 		} else {
-			side = append(side, rows...)
+			side = append(side, rows[0]...)
 		}
 	}
 	kept, refused := refuse(job.Rejects, p.run(timed, side, cut))
@@ -200,18 +201,20 @@ func writeRows(path string, rows []row) error {
 	return os.WriteFile(path, text, 0o600)
 }
 
-func (f *fakeEngine) read(files []string) ([]row, error) {
-	var out []row
-	for _, path := range files {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return nil, err
+func (f *fakeEngine) read(sets [][]string) ([][]row, error) {
+	out := make([][]row, len(sets))
+	for i, files := range sets {
+		for _, path := range files {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return nil, err
+			}
+			var rows []row
+			if err := json.Unmarshal(text, &rows); err != nil {
+				return nil, err
+			}
+			out[i] = append(out[i], rows...)
 		}
-		var rows []row
-		if err := json.Unmarshal(text, &rows); err != nil {
-			return nil, err
-		}
-		out = append(out, rows...)
 	}
 	return out, nil
 }

@@ -56,6 +56,10 @@ func (w *world) drawStage(t *rapid.T, name string) definition {
 	}
 	d.program.Inputs = slices.Sorted(maps.Keys(d.windows))
 	cut := slices.DeleteFunc(slices.Clone(d.program.Inputs), func(in string) bool { return !w.timed(in) })
+	d.program.Whole = map[string]bool{}
+	for _, in := range d.program.Inputs {
+		d.program.Whole[in] = !w.timed(in)
+	}
 	if len(cut) == 1 && rapid.IntRange(0, 3).Draw(t, "row-wise") > 0 {
 		d.program.Op = "map"
 		if d.grain != dataset.None {
@@ -273,7 +277,7 @@ func (w *world) killed(t *rapid.T) {
 // REEDBED_CASES says how many; -rapid.seed, with the seed a failure prints, begins
 // with the one that failed.
 func TestConvergesToWhatScratchGives(t *testing.T) {
-	shards(t, 300, func(t *testing.T, check func(*testing.T, func(*rapid.T))) {
+	shards(t, 1, func(t *testing.T, check func(*testing.T, func(*rapid.T))) {
 		synctest.Test(t, func(t *testing.T) {
 			catalog := newCatalog(t)
 			check(t, func(t *rapid.T) { live(t, nil, catalog) })
@@ -304,9 +308,12 @@ func live(t *rapid.T, b backend, catalog []byte) {
 	}
 }
 
-// shards runs n cases, or what REEDBED_CASES says, in parallel: each with as many
-// as -rapid.checks, with a seed of its own.
-func shards(t *testing.T, n int, shard func(t *testing.T, check func(*testing.T, func(*rapid.T)))) {
+// cases is how many random projects are tried; one in fifty with -short.
+const cases = 500
+
+// shards runs cases, or as many as REEDBED_CASES says, divided by cost, in
+// parallel: each shard as many as -rapid.checks, with a seed of its own.
+func shards(t *testing.T, cost int, shard func(t *testing.T, check func(*testing.T, func(*rapid.T)))) {
 	number := func(text string) uint64 {
 		v, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {
@@ -314,6 +321,7 @@ func shards(t *testing.T, n int, shard func(t *testing.T, check func(*testing.T,
 		}
 		return v
 	}
+	n := cases
 	if text := os.Getenv("REEDBED_CASES"); text != "" {
 		n = int(number(text))
 	}
@@ -321,6 +329,7 @@ func shards(t *testing.T, n int, shard func(t *testing.T, check func(*testing.T,
 	if testing.Short() {
 		n, each = n/50, each/5 // as rapid does
 	}
+	n /= cost
 	base := number(flag.Lookup("rapid.seed").Value.String())
 	if base == 0 {
 		base = rand.Uint64N(1 << 40)

@@ -17,10 +17,10 @@ func TestNothingIsComputedTwice(t *testing.T) {
 	w.stages = []definition{
 		{
 			name: "a", grain: dataset.Hour, rejects: "mod 3", windows: map[string]string{"raw": "same", "side0": "latest"},
-			program: program{"map", 2, []string{"raw", "side0"}},
+			program: program{Op: "map", K: 2, Inputs: []string{"raw", "side0"}},
 		},
-		{name: "b", grain: dataset.Day, windows: map[string]string{"a": "-1h..+1h"}, program: program{"sum", 1, []string{"a"}}},
-		{name: "c", grain: dataset.Hour, windows: map[string]string{"a_rejected": "same"}, program: program{"map", 3, []string{"a_rejected"}}},
+		{name: "b", grain: dataset.Day, windows: map[string]string{"a": "-1h..+1h"}, program: program{Op: "sum", K: 1, Inputs: []string{"a"}}},
+		{name: "c", grain: dataset.Hour, windows: map[string]string{"a_rejected": "same"}, program: program{Op: "map", K: 3, Inputs: []string{"a_rejected"}}},
 	}
 	w.start()
 	w.load(1, 2, 2, 3, 30, 30, 30, 50)
@@ -62,10 +62,10 @@ func TestGoingBackComputesNothing(t *testing.T) {
 	w.stages = []definition{
 		{
 			name: "a", grain: dataset.Hour, rejects: "mod 3", windows: map[string]string{"raw": "same"},
-			program: program{"map", 2, []string{"raw"}},
+			program: program{Op: "map", K: 2, Inputs: []string{"raw"}},
 		},
-		{name: "b", grain: dataset.Day, windows: map[string]string{"a": "-1h..+1h"}, program: program{"sum", 1, []string{"a"}}},
-		{name: "c", grain: dataset.None, windows: map[string]string{"a_rejected": "all"}, program: program{"sum", 3, []string{"a_rejected"}}},
+		{name: "b", grain: dataset.Day, windows: map[string]string{"a": "-1h..+1h"}, program: program{Op: "sum", K: 1, Inputs: []string{"a"}}},
+		{name: "c", grain: dataset.None, windows: map[string]string{"a_rejected": "all"}, program: program{Op: "sum", K: 3, Inputs: []string{"a_rejected"}}},
 	}
 	w.start()
 	w.load(1, 2, 2, 3, 30, 30, 30, 50)

@@ -15,7 +15,7 @@ type backend interface {
 	text(p program) string
 	rule(rejects string) string
 	write(rows []row) (engine.Output, error)
-	read(files []string) ([]row, error)
+	read(sets [][]string) ([][]row, error) // the rows of each set of files
 }
 
 var errWorker = errors.New("the worker died")

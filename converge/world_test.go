@@ -284,13 +284,13 @@ func (w *world) compact() {
 	w.must(err)
 	for _, c := range found {
 		k := dataset.Compaction{Dataset: c.Dataset, Partition: c.Partition}
-		var rows []row
+		var files []string
 		for _, s := range c.Segments {
-			more, err := w.engine.read([]string{w.store.Path(s.Object)})
-			w.must(err)
-			rows, k.Replaced = append(rows, more...), append(k.Replaced, s.ID)
+			files, k.Replaced = append(files, w.store.Path(s.Object)), append(k.Replaced, s.ID)
 		}
-		k.Segment = w.object(c.Dataset, c.Partition, rows)
+		rows, err := w.engine.read([][]string{files})
+		w.must(err)
+		k.Segment = w.object(c.Dataset, c.Partition, rows[0])
 		if err := w.catalog.CommitCompaction(ctx, k); err != nil && !errors.Is(err, dataset.ErrSegmentGone) {
 			w.tb.Fatal(err)
 		}
@@ -344,27 +344,36 @@ func (w *world) collect() {
 	}
 }
 
-// content reads what is promoted of a dataset, partition by partition.
-func (w *world) content(name string) map[dataset.Partition][]row {
-	out := map[dataset.Partition][]row{}
-	promoted, err := w.catalog.Promoted(context.Background(), name)
-	if errors.Is(err, sqlite.ErrNoDataset) {
-		return out
-	}
+// contents reads what is promoted of every dataset but side inputs, by partition,
+// straight from the catalog's tables. Partitions without rows are left out.
+func (w *world) contents() map[string]map[dataset.Partition][]row {
+	files := map[place][]string{}
+	err := w.ledger.each(`SELECT d.name, p.name, s.object FROM pointers x JOIN partitions p ON p.id = x.partition_id JOIN datasets d ON d.id = p.dataset_id
+		JOIN segments s ON s.partition_id = p.id AND s.added_in <= x.version AND (s.removed_in IS NULL OR s.removed_in > x.version)
+		WHERE x.view = 'main' AND d.kind <> 'side'`, func(rows *sql.Rows) error {
+		var p place
+		var object string
+		err := rows.Scan(&p.dataset, &p.partition, &object)
+		files[p] = append(files[p], w.store.Path(object))
+		return err
+	})
 	w.must(err)
-	for _, v := range promoted {
-		if v.Rows == 0 {
+	places := slices.Collect(maps.Keys(files))
+	sets := make([][]string, len(places))
+	for i, p := range places {
+		sets[i] = files[p]
+	}
+	contents, err := w.engine.read(sets)
+	w.must(err)
+	out := map[string]map[dataset.Partition][]row{}
+	for i, p := range places {
+		if len(contents[i]) == 0 {
 			continue
 		}
-		segments, err := w.catalog.Segments(context.Background(), []dataset.Promoted{v})
-		w.must(err)
-		var files []string
-		for _, s := range segments {
-			files = append(files, w.store.Path(s.Object))
+		if out[p.dataset] == nil {
+			out[p.dataset] = map[dataset.Partition][]row{}
 		}
-		rows, err := w.engine.read(files)
-		w.must(err)
-		out[v.Partition] = slices.SortedFunc(slices.Values(rows), compareRows)
+		out[p.dataset][p.partition] = slices.SortedFunc(slices.Values(contents[i]), compareRows)
 	}
 	return out
 }
