@@ -216,6 +216,8 @@ func (l *Loader) Drain(ctx context.Context) error {
 func (l *Loader) Close() error {
 	<-l.busy
 	l.history.close()
+	l.batch.reset()
+	l.batch.kept.release(0)
 	return nil
 }
 

@@ -68,8 +68,10 @@ type Writer struct {
 // NewWriter makes a writer; createdBy is noted in every file.
 func NewWriter(columns []Column, createdBy string) (*Writer, error) {
 	// One block after the other at the cheapest level: segments are young, and
-	// compaction by the engine compresses better.
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false), zstd.WithZeroFrames(true))
+	// compaction by the engine compresses better. A window of a page is enough
+	// and keeps the encoder small.
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest),
+		zstd.WithWindowSize(pageBytes), zstd.WithEncoderCRC(false), zstd.WithZeroFrames(true))
 	if err != nil {
 		return nil, fmt.Errorf("set up zstd: %w", err)
 	}

@@ -68,7 +68,7 @@ func (f *File) Close() error {
 }
 
 // residentBytes is how much of a file a pass over all of it keeps resident.
-const residentBytes = 1 << 20
+const residentBytes = 256 << 10
 
 // Forget gives the pages that were read back to the system, so that a search
 // over a long history does not stay in this process's resident memory.
