@@ -127,6 +127,14 @@ func (c *Converger) Running() map[string]int64 {
 	return out
 }
 
+// Runs reports whether a run on the partition is under way.
+func (c *Converger) Runs(name string, p dataset.Partition) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, runs := c.running[place{name, p}]
+	return runs
+}
+
 // Stages lists the names of the deployed stages.
 func (c *Converger) Stages() []string {
 	c.mu.Lock()

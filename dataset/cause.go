@@ -23,7 +23,16 @@ type Cause struct {
 	Kind   CauseKind `json:"kind"`
 	Detail string    `json:"detail"` // in words, for people
 	At     time.Time `json:"at"`
+	// By is the change of what is deployed that this is part of; nil for others.
+	By *AppliedBy `json:"by,omitempty"`
 	Facts
+}
+
+// AppliedBy says who deployed something.
+type AppliedBy struct {
+	Apply  int64  `json:"apply"`  // number of the record
+	Action string `json:"action"` // first, apply, rollback or upgrade
+	Actor  string `json:"actor"`
 }
 
 // Facts are what a cause's words say, for programs. Which are set follows from

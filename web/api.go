@@ -33,6 +33,7 @@ func (s *server) api() http.Handler {
 	mux.Handle("/api/v1/sql", only(http.MethodPost, s.sql))
 	mux.Handle("/api/v1/status", only(http.MethodGet, s.status))
 	mux.Handle("/api/v1/datasets", only(http.MethodGet, s.datasets))
+	mux.Handle("/api/v1/datasets/{dataset}/{partition}", only(http.MethodGet, s.why))
 	mux.Handle("/api/v1/tail", only(http.MethodGet, s.tail))
 	mux.Handle("/api/v1/openapi.json", only(http.MethodGet, s.openAPI))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {

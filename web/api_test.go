@@ -16,6 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/reedbed/reedbed/dataset"
+	"github.com/reedbed/reedbed/dataset/sqlite"
 	"github.com/reedbed/reedbed/engine"
 	"github.com/reedbed/reedbed/query"
 	"github.com/reedbed/reedbed/web"
@@ -236,6 +238,7 @@ func TestTailEndsWithItsReader(t *testing.T) {
 // The document names exactly what the API answers.
 func TestOpenAPIMatchesTheRoutes(t *testing.T) {
 	f := &fake{query: rows(""), tail: func(context.Context) (<-chan web.TailEvent, error) { return nil, errors.New("no tail") }}
+	f.why = func(dataset.Reference) (sqlite.Account, error) { return sqlite.Account{}, nil }
 	h := handler(t, f)
 	var document struct {
 		Paths map[string]map[string]any
@@ -243,8 +246,8 @@ func TestOpenAPIMatchesTheRoutes(t *testing.T) {
 	if err := json.Unmarshal([]byte(text(t, ask(h, "GET", "/api/v1/openapi.json", ""))), &document); err != nil {
 		t.Fatal(err)
 	}
-	if len(document.Paths) != 5 {
-		t.Errorf("%d paths, want 5", len(document.Paths))
+	if len(document.Paths) != 6 {
+		t.Errorf("%d paths, want 6", len(document.Paths))
 	}
 	for path, methods := range document.Paths {
 		for _, method := range []string{"get", "post"} {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/reedbed/reedbed/dataset"
 	"github.com/reedbed/reedbed/dataset/sqlite"
 	"github.com/reedbed/reedbed/stage"
 )
@@ -22,6 +23,9 @@ type Backend interface {
 	Query(ctx context.Context, sql, format string, w io.Writer) (QueryInfo, error)
 	// Card runs the SQL of one card of a dashboard in the warm pool.
 	Card(ctx context.Context, sql string) (CardData, error)
+	// Why accounts for a partition and one of its versions. What does not exist
+	// is a *dataset.Refusal.
+	Why(ctx context.Context, r dataset.Reference) (sqlite.Account, error)
 	// Tail sends what the front door accepts from now on, and closes the
 	// channel after ctx ended or when the program stops. It never waits for a
 	// slow reader: what such a reader misses is counted in the next event.

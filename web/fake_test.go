@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/reedbed/reedbed/dataset"
 	"github.com/reedbed/reedbed/dataset/sqlite"
 	"github.com/reedbed/reedbed/examples"
 	"github.com/reedbed/reedbed/web"
@@ -37,6 +38,7 @@ type fake struct {
 
 	card  func(ctx context.Context, sql string) (web.CardData, error)
 	query func(ctx context.Context, sql, format string, w io.Writer) (web.QueryInfo, error)
+	why   func(dataset.Reference) (sqlite.Account, error)
 	tail  func(ctx context.Context) (<-chan web.TailEvent, error)
 	fails error // of Status
 	ready error
@@ -67,6 +69,8 @@ func (f *fake) Card(ctx context.Context, sql string) (web.CardData, error) {
 func (f *fake) Query(ctx context.Context, sql, format string, w io.Writer) (web.QueryInfo, error) {
 	return f.query(ctx, sql, format, w)
 }
+
+func (f *fake) Why(_ context.Context, r dataset.Reference) (sqlite.Account, error) { return f.why(r) }
 
 func (f *fake) Tail(ctx context.Context) (<-chan web.TailEvent, error) { return f.tail(ctx) }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/reedbed/reedbed/dataset"
 	"github.com/reedbed/reedbed/engine"
 	"github.com/reedbed/reedbed/query"
 )
@@ -48,6 +49,13 @@ func queryProblem(err error) (problem, bool) {
 			status: http.StatusBadRequest, Code: "unknown_dataset", Message: fmt.Sprintf("there is no dataset %q", e.Name),
 			Fix: "use one of " + strings.Join(e.Known, ", "),
 		}, true
+	}
+	if r, ok := errors.AsType[*dataset.Refusal](err); ok {
+		p := problem{status: http.StatusBadRequest, Code: r.Code, Message: r.What, Fix: r.Fix}
+		if strings.HasPrefix(r.Code, "unknown_") {
+			p.status = http.StatusNotFound
+		}
+		return p, true
 	}
 	for _, k := range knownErrors() {
 		if errors.Is(err, k.is) {

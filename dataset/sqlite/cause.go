@@ -11,15 +11,18 @@ import (
 
 // because records a cause in words and with what they are made of.
 func (t *tx) because(kind dataset.CauseKind, f dataset.Facts, parent any) (cause, error) {
-	why, err := t.addCause(string(kind), f.Words(kind), parent)
-	if err != nil {
-		return why, err
-	}
+	return t.recordCause(kind, f.Words(kind), f, parent)
+}
+
+func (t *tx) recordCause(kind dataset.CauseKind, detail string, f dataset.Facts, parent any) (cause, error) {
 	facts, err := json.Marshal(f)
 	if err != nil {
-		return why, err
+		return cause{}, err
 	}
-	return why, t.exec("UPDATE causes SET facts = ? WHERE id = ?", string(facts), why.id)
+	id, err := t.insertID(`INSERT INTO causes (kind, detail, facts, parent, at, apply_id)
+		VALUES (?1, ?2, ?3, ?4, ?5, COALESCE(?6, (SELECT apply_id FROM causes WHERE id = ?4)))`,
+		kind, detail, string(facts), parent, t.now, nullable(t.apply))
+	return cause{id: id, urgent: kind == dataset.ByDefinition || kind == dataset.BySide}, err
 }
 
 // causeOf is why a task's partition is due; NULL when it no longer is.
@@ -40,17 +43,18 @@ func (t *tx) credit(partitionID, number, cause int64) error {
 // conclude records what came of looking at p, and why the versions are promoted
 // that were not before.
 func (t *tx) conclude(p partition, before, after pair, b dataset.Build, why sql.NullInt64) error {
-	if why.Valid {
-		for _, x := range []struct {
-			partitionID   int64
-			before, after dataset.Promoted
-		}{{p.id, before.output, after.output}, {after.refused.id, before.rejected, after.rejected}} {
-			if x.after.Version == 0 || x.after.Version == x.before.Version {
-				continue
-			}
-			if err := t.credit(x.partitionID, x.after.Version, why.Int64); err != nil {
-				return err
-			}
+	if !why.Valid {
+		return nil // answered already, and run once more
+	}
+	for _, x := range []struct {
+		partitionID   int64
+		before, after dataset.Promoted
+	}{{p.id, before.output, after.output}, {after.refused.id, before.rejected, after.rejected}} {
+		if x.after.Version == 0 || x.after.Version == x.before.Version {
+			continue
+		}
+		if err := t.credit(x.partitionID, x.after.Version, why.Int64); err != nil {
+			return err
 		}
 	}
 	return t.exec("UPDATE partitions SET outcome = ?, outcome_at = ?, outcome_cause = ? WHERE id = ?", outcome(before, after, b), t.now, why, p.id)

@@ -20,10 +20,9 @@ type cause struct {
 	urgent bool
 }
 
+// addCause records a cause of which there is no more to say than its words.
 func (t *tx) addCause(kind, detail string, parent any) (cause, error) {
-	id, err := t.insertID(`INSERT INTO causes (kind, detail, parent, at, apply_id)
-		VALUES (?1, ?2, ?3, ?4, COALESCE(?5, (SELECT apply_id FROM causes WHERE id = ?3)))`, kind, detail, parent, t.now, nullable(t.apply))
-	return cause{id: id, urgent: kind == "definition" || kind == "side"}, err
+	return t.recordCause(dataset.CauseKind(kind), detail, dataset.Facts{}, parent)
 }
 
 // readersOf lists how stages at work read an input.

@@ -55,6 +55,9 @@ func (t *tx) sendBack(m dataset.Promotion) (dataset.Waiver, error) {
 	if err != nil {
 		return w, err
 	}
+	if err := t.credit(p.id, m.Version, why.id); err != nil {
+		return w, err
+	}
 	if err := t.markDirty(d, []dataset.Partition{m.Partition}, why); err != nil {
 		return w, err
 	}
