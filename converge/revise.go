@@ -188,8 +188,7 @@ func (d *deployment) readSide(ctx context.Context, p Project, name string, befor
 	if err != nil {
 		return s, err
 	}
-	sum := sha256.Sum256(text)
-	digest := hex.EncodeToString(sum[:])
+	digest := Digest(text)
 	var old sqlite.Side
 	for _, o := range before.Sides {
 		if o.Spec.Name == name {
@@ -214,6 +213,12 @@ func (d *deployment) readSide(ctx context.Context, p Project, name string, befor
 		return s, os.Remove(res.Output.Path)
 	}
 	return s, nil
+}
+
+// Digest identifies the bytes of a side file.
+func Digest(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }
 
 // sideOnRecord is a side input as it was deployed.

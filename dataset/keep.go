@@ -1,13 +1,17 @@
 package dataset
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Refusal says why something a person asked for was not done, and what they can
 // do instead. Nothing was changed. Code is a stable word.
 type Refusal struct {
-	Code string `json:"code"`
-	What string `json:"what"`
-	Fix  string `json:"fix"`
+	Code   string          `json:"code"`
+	What   string          `json:"what"`
+	Fix    string          `json:"fix"`
+	Detail json.RawMessage `json:"detail,omitempty"` // for programs
 }
 
 func (r *Refusal) Error() string { return r.What + "; " + r.Fix }

@@ -95,14 +95,21 @@ func (n *Node) keepRoutes(mux *http.ServeMux) {
 
 // order has something done by the node that runs on a project. When none does,
 // the project is opened for it, so that nothing else changes it meanwhile.
-func order[In, Out any](ctx context.Context, o Options, name string, in In, do func(*Node, context.Context, In) (Out, error)) (out Out, err error) {
+func order[In, Out any](ctx context.Context, o Options, name string, in In, do func(*Node, context.Context, In) (Out, error)) (Out, error) {
+	return orderAt(ctx, o, orders+name, in, do)
+}
+
+// orders is where the control socket takes orders that the JSON API has no path for.
+const orders = "/control/order/"
+
+func orderAt[In, Out any](ctx context.Context, o Options, path string, in In, do func(*Node, context.Context, In) (Out, error)) (out Out, err error) {
 	client, err := Connect(ctx, o.Project)
 	if err == nil {
 		body, err := json.Marshal(in)
 		if err != nil {
 			return out, err
 		}
-		return out, client.call(ctx, http.MethodPost, "/control/order/"+name, body, &out)
+		return out, client.call(ctx, http.MethodPost, path, body, &out)
 	}
 	if !errors.Is(err, ErrNotRunning) {
 		return out, err
@@ -117,9 +124,16 @@ func order[In, Out any](ctx context.Context, o Options, name string, in In, do f
 
 // take answers an order on the control socket.
 func take[In, Out any](mux *http.ServeMux, n *Node, name string, do func(*Node, context.Context, In) (Out, error)) {
-	mux.HandleFunc("POST /control/order/"+name, func(w http.ResponseWriter, r *http.Request) {
+	takeAt(mux, n, orders+name, do)
+}
+
+// maxOrder bounds an order; definitions come with their side inputs.
+const maxOrder = 256 << 20
+
+func takeAt[In, Out any](mux *http.ServeMux, n *Node, path string, do func(*Node, context.Context, In) (Out, error)) {
+	mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
 		var in In
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxControlBody)).Decode(&in); err != nil {
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOrder)).Decode(&in); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}

@@ -13,7 +13,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -59,10 +58,11 @@ type Node struct {
 	listener net.Listener // nil until Listen
 
 	// stopping ends when Run begins to drain; it ends streams without an end.
-	stopping context.Context //nolint:containedctx // it is the node's life, not a call's
-	stop     context.CancelFunc
-	problems problems
-	deployed atomic.Bool // the project's definitions are at work
+	stopping   context.Context //nolint:containedctx // it is the node's life, not a call's
+	stop       context.CancelFunc
+	problems   problems
+	applyFiles bool        // deploy the project's files at the start
+	deployed   atomic.Bool // the project's definitions are at work
 }
 
 // Options of a node.
@@ -73,6 +73,8 @@ type Options struct {
 	WorkerBinary string
 	WorkerArgs   []string
 	WorkerEnv    []string
+	// Apply deploys the project's files at the start of Run.
+	Apply bool
 }
 
 // recordSlack is what one request's record may have beside its body: lengths,
@@ -85,7 +87,7 @@ const builtinAllowance = stage.DefaultAllowance
 // Open opens everything a project needs to work and recovers the journal. A
 // project that another process runs is refused. Nothing runs until Run.
 func Open(ctx context.Context, o Options) (n *Node, err error) {
-	n = &Node{project: o.Project, log: o.Log, registry: prometheus.NewRegistry()}
+	n = &Node{project: o.Project, log: o.Log, applyFiles: o.Apply, registry: prometheus.NewRegistry()}
 	n.stopping, n.stop = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -285,15 +287,6 @@ func (n *Node) watermark(ctx context.Context) (time.Time, error) {
 		return now, nil
 	}
 	return cur.ReceivedTo, nil
-}
-
-// gitRevision is the project's commit, "" when it is not in a repository.
-func gitRevision(dir string) string {
-	out, err := exec.Command("git", "-C", dir, "rev-parse", "HEAD").Output() //nolint:noctx // ends by itself
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(out))
 }
 
 // Close stops what still runs and gives everything back. The journal's last

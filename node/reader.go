@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -131,29 +130,11 @@ func Lint(ctx context.Context, o Options) ([]stage.Problem, error) {
 		return nil, err
 	}
 	var problems []stage.Problem
-	err = withDefinitions(o.Project, func(p converge.Project) (err error) {
+	err = withDefinitions(o.Project.Dir, func(p converge.Project) (err error) {
 		problems, err = converge.Lint(ctx, pool, Semantics(), Builtins(), p)
 		return err
 	})
 	return problems, errors.Join(err, pool.Close())
-}
-
-// withDefinitions opens a project's stages and side inputs for fn. Names in
-// them cannot lead out of the project folder.
-func withDefinitions(p config.Project, fn func(converge.Project) error) error {
-	root, err := p.Root()
-	if err != nil {
-		return err
-	}
-	stages, err := fs.Sub(root.FS(), "stages")
-	if err != nil {
-		return errors.Join(err, root.Close())
-	}
-	data, err := fs.Sub(root.FS(), "data")
-	if err != nil {
-		return errors.Join(err, root.Close())
-	}
-	return errors.Join(fn(converge.Project{Stages: stages, Data: data, DataDir: p.InputsDir()}), root.Close())
 }
 
 // StatusAtRest is the status of a project on which nothing runs. The end of its

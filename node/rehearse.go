@@ -45,7 +45,7 @@ func Rehearse(ctx context.Context, o Options, only []string) (r Rehearsal, err e
 	if err != nil {
 		return r, err
 	}
-	err = withDefinitions(o.Project, func(p converge.Project) error {
+	err = withDefinitions(o.Project.Dir, func(p converge.Project) error {
 		bound, problems, err := converge.Bind(ctx, pool, Semantics(), Builtins(), p)
 		if err != nil {
 			return err

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/reedbed/reedbed/collect"
-	"github.com/reedbed/reedbed/converge"
 	"github.com/reedbed/reedbed/stage"
 )
 
@@ -52,7 +51,7 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 	g.Go(func() error { return n.loader.Run(work) })
 	g.Go(func() error { return n.collectGarbage(work) })
 	g.Go(func() error {
-		if err := n.Deploy(work); err != nil {
+		if err := n.begin(work); err != nil {
 			return err
 		}
 		ready()
@@ -99,7 +98,7 @@ func (n *Node) serve(ctx context.Context, stop func()) error {
 	return err
 }
 
-// problems are what is wrong with the project's files, by the folder read last.
+// problems are what is wrong with the project's files, by what was read last.
 type problems struct {
 	mu       sync.Mutex
 	byFolder map[string][]stage.Problem
@@ -119,23 +118,18 @@ func (p *problems) set(folder string, list []stage.Problem) {
 func (n *Node) Problems() []stage.Problem {
 	n.problems.mu.Lock()
 	defer n.problems.mu.Unlock()
-	return append(slices.Clone(n.problems.byFolder["stages"]), n.problems.byFolder["dashboards"]...)
+	return slices.Concat(n.problems.byFolder["stages"], n.problems.byFolder["files"], n.problems.byFolder["dashboards"])
 }
 
-// Deploy reads the project's definitions and puts them to work. Files with
-// problems are logged and kept for Problems; they stop nothing.
-func (n *Node) Deploy(ctx context.Context) error {
-	var found []stage.Problem
-	err := withDefinitions(n.project, func(p converge.Project) (err error) {
-		found, err = n.converger.Deploy(ctx, p)
-		return err
-	})
-	n.problems.set("stages", found)
-	for _, p := range found {
-		n.log.Error("stage file", "problem", p.Error())
+// files lists the files that problems of a folder are about.
+func (p *problems) files(folder string) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []string
+	for _, x := range p.byFolder[folder] {
+		out = append(out, x.File)
 	}
-	n.deployed.Store(err == nil)
-	return err
+	return out
 }
 
 // Settle loads all that is durable and converges until nothing is due, bringing

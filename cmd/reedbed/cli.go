@@ -19,6 +19,9 @@ type cli struct {
 	Demo       demoCmd       `cmd:"" help:"Run the example project with simulated listeners."`
 	Init       initCmd       `cmd:"" help:"Make a project from a template."`
 	Up         upCmd         `cmd:"" help:"Run a project."`
+	Plan       planCmd       `cmd:"" help:"Say what deploying the definitions would do."`
+	Apply      applyCmd      `cmd:"" help:"Deploy the definitions."`
+	Rollback   rollbackCmd   `cmd:"" help:"Put earlier definitions back."`
 	Import     importCmd     `cmd:"" help:"Import files of events."`
 	SQL        sqlCmd        `cmd:"" name:"sql" help:"Answer one SELECT over the datasets."`
 	Status     statusCmd     `cmd:"" help:"Say what is loaded, fresh, stale and failed."`

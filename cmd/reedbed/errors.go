@@ -18,11 +18,15 @@ import (
 
 // Exit codes. They are part of the interface.
 const (
-	exitFine   = 0
-	exitFailed = 1
-	exitCheck  = 3 // a contract or check failed
-	exitUsage  = 64
+	exitFine    = 0
+	exitFailed  = 1
+	exitPending = 2 // changes are pending, for who asks with --exit-code
+	exitCheck   = 3 // a contract or check failed
+	exitUsage   = 64
 )
+
+// errPending ends a command with its exit code and nothing more to say.
+var errPending = errors.New("changes are pending")
 
 // failure is an error for people: what failed, where, why, and what to do. The
 // code is a stable word; scripts may match it.
@@ -54,6 +58,9 @@ func (fs failures) Error() string {
 func report(term terminal, asJSON bool, err error) int {
 	if err == nil {
 		return exitFine
+	}
+	if errors.Is(err, errPending) {
+		return exitPending
 	}
 	all := explain(err)
 	if asJSON {

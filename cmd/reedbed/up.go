@@ -10,6 +10,7 @@ import (
 
 type upCmd struct {
 	Listen string `placeholder:"HOST:PORT" help:"Address to listen on, instead of the configured one."`
+	Apply  bool   `help:"Deploy the project's files first, unless something in them is wrong."`
 }
 
 // Run runs a project until a signal ends it.
@@ -19,7 +20,7 @@ func (c upCmd) Run(ctx context.Context, g *globals, term terminal) error {
 		return err
 	}
 	node.SaveMemory()
-	n, err := node.Open(ctx, node.Options{Project: project, Log: g.logger(term)})
+	n, err := node.Open(ctx, node.Options{Project: project, Log: g.logger(term), Apply: c.Apply})
 	if err != nil {
 		return err
 	}

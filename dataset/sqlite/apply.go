@@ -19,6 +19,7 @@ import (
 type set struct {
 	id       int64
 	previous int64 // the apply to go back to
+	cause    int64 // the newest cause when it was asked for
 	stages   map[string]int64
 	sides    map[string]deployedSide
 }
@@ -26,10 +27,10 @@ type set struct {
 // current returns the set that is in force.
 func (t *tx) current() (set, error) {
 	s, err := t.setOf("id = (SELECT MAX(id) FROM applies)")
-	if errors.Is(err, sql.ErrNoRows) {
-		return set{}, nil
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return s, err
 	}
-	return s, err
+	return s, t.QueryRowContext(t.ctx, "SELECT COALESCE(MAX(id), 0) FROM causes").Scan(&s.cause)
 }
 
 // setOf returns the set of one apply. One that put an earlier set back goes back
@@ -76,7 +77,9 @@ func (t *tx) closeApply(before set, sides map[string]deployedSide) (id int64, gi
 		return 0, nil, err
 	}
 	if maps.Equal(before.stages, stages) && maps.EqualFunc(before.sides, sides, deployedSide.same) {
-		return 0, git, t.exec("DELETE FROM applies WHERE id = ?", t.apply)
+		return 0, git, errors.Join(
+			t.exec("UPDATE causes SET apply_id = NULL WHERE id > ?", before.cause),
+			t.exec("DELETE FROM applies WHERE id = ?", t.apply))
 	}
 	s, err := json.Marshal(stages)
 	if err != nil {

@@ -246,6 +246,9 @@ func (r *reach) cost(s Planned, id int64, out *Reached) error {
 	if err != nil || out.Cost.Partitions == 0 {
 		return err
 	}
+	if !s.Changed {
+		out.Recorded = 0 // its present versions are of this code, and say nothing
+	}
 	out.First, out.Last = dataset.PartitionAt(s.Grain, fromMicros(first.Int64)), dataset.PartitionAt(s.Grain, fromMicros(last.Int64))
 	if s.Grain != dataset.None && first.Int64 == 0 {
 		out.First = dataset.PartitionAt(s.Grain, time.UnixMicro(0))
@@ -303,7 +306,7 @@ func (c *Catalog) InputsThrough(ctx context.Context, stage string, edges []datas
 			if err != nil {
 				return err
 			}
-			read, err := t.readThrough(in.ID, e.Input, e.Window, own)
+			read, err := t.readThrough(in, e.Window, own)
 			if err != nil {
 				return err
 			}

@@ -39,7 +39,7 @@ CREATE TABLE definitions (
 -- Every change of what is deployed, and with it the whole set that was in force
 -- from then on. The last row is what is deployed now.
 CREATE TABLE applies (
-  id           INTEGER PRIMARY KEY AUTOINCREMENT, -- causes name it, so no id comes twice
+  id           INTEGER PRIMARY KEY,
   at           INTEGER NOT NULL,
   action       TEXT NOT NULL,          -- first, apply, rollback, upgrade
   actor        TEXT NOT NULL,
@@ -74,6 +74,7 @@ CREATE TABLE edges (
   kind       TEXT NOT NULL,            -- span, all, latest, as-of
   lo         INTEGER NOT NULL,
   hi         INTEGER NOT NULL,
+  frozen     INTEGER NOT NULL DEFAULT 0, -- 1: reader and input are not of one release group
   PRIMARY KEY (dataset_id, input_id)
 ) WITHOUT ROWID;
 CREATE INDEX edges_by_input ON edges (input_id);
@@ -162,7 +163,7 @@ CREATE TABLE reads (
 
 CREATE TABLE pointers (
   partition_id INTEGER NOT NULL REFERENCES partitions(id),
-  view         TEXT NOT NULL DEFAULT 'main',
+  view         TEXT NOT NULL DEFAULT 'main', -- or release: staged by a release group, 0 for ABSENT
   version      INTEGER NOT NULL,
   generation   INTEGER NOT NULL,
   promoted_at  INTEGER NOT NULL,
@@ -182,6 +183,8 @@ CREATE TABLE dirty (
   attempts   INTEGER NOT NULL DEFAULT 0,
   failed_key BLOB,
   error      TEXT,
+  waits      INTEGER NOT NULL DEFAULT 0, -- 1: for the next pointer vector of its release group
+  again      INTEGER NOT NULL DEFAULT 0, -- the cause to run for once more with the next vector; 0: none
   PRIMARY KEY (dataset_id, name)
 ) WITHOUT ROWID;
 CREATE INDEX dirty_due ON dirty (not_before);
@@ -296,11 +299,19 @@ CREATE TABLE verdicts (
   PRIMARY KEY (partition_id, version, contract)
 ) WITHOUT ROWID;
 
+-- Release groups: their members, and what they read from outside as it was when
+-- they took their pointer vector, where it has moved since (0: there was none).
 CREATE TABLE groups (
-  name       TEXT NOT NULL,
-  dataset_id INTEGER NOT NULL REFERENCES datasets(id),
-  PRIMARY KEY (name, dataset_id)
+  dataset_id INTEGER PRIMARY KEY REFERENCES datasets(id),
+  name       TEXT NOT NULL
+);
+CREATE TABLE release_inputs (
+  release      TEXT NOT NULL,
+  partition_id INTEGER NOT NULL REFERENCES partitions(id),
+  version      INTEGER NOT NULL,
+  PRIMARY KEY (release, partition_id)
 ) WITHOUT ROWID;
+CREATE INDEX release_inputs_by_partition ON release_inputs (partition_id);
 
 CREATE TABLE audit (
   id     INTEGER PRIMARY KEY,
