@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"os"
 
 	"github.com/reedbed/reedbed/internal/disk"
 	"github.com/reedbed/reedbed/journal"
@@ -23,13 +24,13 @@ func (c journalDumpCmd) Run(g *globals, term terminal) error {
 	if err != nil {
 		return err
 	}
-	folder, err := disk.Open(project.JournalDir())
-	if errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(project.JournalDir()); errors.Is(err, fs.ErrNotExist) {
 		return &failure{
 			Code: "no_journal", What: "the project has no journal yet", At: project.JournalDir(),
 			Fix: "start it with: reedbed up -C " + g.Dir, exit: exitFailed,
 		}
 	}
+	folder, err := disk.Open(project.JournalDir())
 	if err != nil {
 		return err
 	}

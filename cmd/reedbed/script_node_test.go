@@ -74,10 +74,11 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-// stop sends SIGTERM and wants exit code 0; with ! it kills: stop NAME
-func stop(ts *testscript.TestScript, neg bool, args []string) {
+// halt sends SIGTERM and wants exit code 0; with ! it kills: halt NAME. The word
+// stop is taken: it ends a script.
+func halt(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 1 {
-		ts.Fatalf("usage: stop NAME")
+		ts.Fatalf("usage: halt NAME")
 	}
 	all, _ := ts.Value(backgroundKey{}).(background)
 	cmd := all[args[0]]

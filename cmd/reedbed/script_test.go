@@ -33,7 +33,7 @@ func TestScript(t *testing.T) {
 			return recorded.Folder() != "", nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "start": start, "stop": stop, "ended": ended, "up": up, "waitfor": waitFor, "until": until, "post": post, "filled": filled, "naughty": naughty,
+			"exits": exits, "start": start, "halt": halt, "ended": ended, "up": up, "waitfor": waitFor, "until": until, "post": post, "filled": filled, "naughty": naughty,
 		},
 	})
 }
