@@ -332,7 +332,7 @@ func (d *deployment) bind(ctx context.Context, s *stage.Stage) (*bound, []stage.
 			return sqlProblem(s, s.Line("rejects"), "rejects: ", err)
 		}
 	}
-	if problems := s.CheckTables(a); len(problems) > 0 {
+	if problems := append(s.CheckTables(a), s.CheckSteady(a)...); len(problems) > 0 {
 		return nil, problems, nil
 	}
 	var tables []engine.Table

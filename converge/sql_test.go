@@ -219,10 +219,17 @@ func TestLintSaysWhere(t *testing.T) {
 		"undeclared table":      {header("") + "SELECT * FROM raw, other", 7, "other"},
 		"declared and not read": {strings.Replace(header(""), "same}\n", "same}\n  side: {window: latest}\n", 1) + "SELECT * FROM raw", 6, "side"},
 		"clock":                 {header("") + "SELECT a FROM raw WHERE current_date > '2026-01-01'", 7, "current_date"},
-		"chance in the rule":    {header("rejects: \"random() < 0.5\"\n") + "SELECT a FROM raw", 8, "random"},
+		"chance in the rule":    {header("rejects: \"random() < 0.5\"\n") + "SELECT a FROM raw", 6, "random"},
 		"rule over no column":   {header("rejects: \"b IS NULL\"\n") + "SELECT a FROM raw", 6, "rejects"},
 		"rule that is no SQL":   {header("rejects: \"a IS IS\"\n") + "SELECT a FROM raw", 6, "rejects"},
 		"sample":                {header("") + "SELECT a FROM raw TABLESAMPLE 10%", 7, "sample"},
+		"order of a list":       {header("") + "-- list(a)\nSELECT 'list(a)',\n  list(a) FROM raw", 9, "list() takes rows"},
+		"order of strings":      {header("") + "SELECT string_agg(name, ',') FROM raw", 7, "string_agg"},
+		"any of them":           {header("") + "SELECT a, any_value(name) FROM raw GROUP BY a", 7, "any_value"},
+		"numbers of rows":       {header("") + "SELECT a,\n row_number() OVER (PARTITION BY name) FROM raw", 8, "row_number"},
+		"some rows":             {header("") + "SELECT a FROM raw\nLIMIT 3", 8, "LIMIT without"},
+		"some rows inside":      {header("") + "SELECT a FROM (SELECT a FROM raw LIMIT 10%) ORDER BY a", 7, "LIMIT without"},
+		"one of each":           {header("") + "SELECT DISTINCT ON (a) * FROM raw", 7, "DISTINCT ON"},
 		"file":                  {header("") + "SELECT a FROM raw, read_csv('x.csv')", 7, "read_csv"},
 		"unknown function":      {header("") + "SELECT\n geo_contry(name)\nFROM raw", 8, "geo_contry"},
 	} {
@@ -308,5 +315,27 @@ func TestSees(t *testing.T) {
 	a, err := analyse(t, p, "SELECT a AS c FROM t").WithRejects(rejects.AST)
 	if seen, every := a.Sees(columns); err != nil || every || strings.Join(seen, " ") != "a c" {
 		t.Errorf("with a rejects rule: %q, all %v, %v", seen, every, err)
+	}
+}
+
+// TestSteadySQL checks that SQL which says what order it means is let through,
+// and any SQL of a stage that is declared volatile.
+func TestSteadySQL(t *testing.T) {
+	p := newPool(t)
+	for _, text := range []string{
+		header("") + "SELECT list(a ORDER BY a), string_agg(name ORDER BY a), first(name ORDER BY a) FROM raw",
+		header("") + "SELECT list_sort(list(a)), len(array_agg(DISTINCT name)) FROM raw",
+		header("") + "SELECT row_number() OVER (PARTITION BY name ORDER BY a), sum(a) OVER (PARTITION BY name) FROM raw",
+		header("") + "SELECT a FROM raw ORDER BY a LIMIT 3",
+		header("") + "SELECT DISTINCT ON (a) * FROM raw ORDER BY a, name",
+		header("") + "SELECT DISTINCT a FROM raw",
+		header("") + "SELECT [a], max(name) FROM raw GROUP BY a",
+		header("volatile: true\n") + "SELECT a, random(), now() FROM raw LIMIT 3",
+	} {
+		files := fstest.MapFS{"s.sql": {Data: []byte(text)}}
+		problems, err := Lint(t.Context(), p, stage.Semantics{Engine: 1}, builtins(), Project{Stages: files})
+		if err != nil || len(problems) > 0 {
+			t.Errorf("%s: %v, %v", text, problems, err)
+		}
 	}
 }

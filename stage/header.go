@@ -27,6 +27,6 @@ func decodeHeader(s *Stage) *Problem {
 func headerKeys() []string {
 	return []string{
 		"owner", "description", "partition", "inputs", "window", "rejects", "contract", "fingerprint",
-		"key", "late", "debounce", "allowance", "equal", "release",
+		"key", "late", "debounce", "allowance", "equal", "release", "volatile",
 	}
 }

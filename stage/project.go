@@ -196,18 +196,6 @@ func (s *Stage) CheckTables(a Analysis) []Problem {
 			Fix: "put the file into data/ as a side input, or read a dataset",
 		})
 	}
-	if a.Sampled {
-		out = append(out, Problem{
-			File: s.File, Line: s.SQLLine, What: "a sample is another one each time, so the stage could never be recomputed exactly",
-			Fix: "choose rows by a hash of their key, such as hash(event_id) % 10 = 0",
-		})
-	}
-	if v := a.Volatile(); len(v) > 0 {
-		out = append(out, Problem{
-			File: s.File, Line: s.SQLLine, What: fmt.Sprintf("%s() gives another answer each time, so the stage could never be recomputed exactly", strings.Join(v, "(), ")),
-			Fix: "use a column of the input, such as received_at, or getvariable('partition_start')",
-		})
-	}
 	return out
 }
 

@@ -41,6 +41,9 @@ type Header struct {
 	Late        Late             `yaml:"late"`
 	Equal       map[string]int   `yaml:"equal"`
 	Release     string           `yaml:"release"`
+	// Volatile admits SQL that gives other rows from the same inputs: what was
+	// computed first stands until an input changes.
+	Volatile bool `yaml:"volatile"`
 }
 
 // Input is how one input is read.
