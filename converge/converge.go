@@ -192,6 +192,9 @@ func (c *Converger) schedule(ctx context.Context, runs *sync.WaitGroup) (bool, e
 	if _, err := c.o.Catalog.ClosePartitions(ctx, mark); err != nil {
 		return false, err
 	}
+	if _, err := c.o.Catalog.TurnReleases(ctx); err != nil {
+		return false, err
+	}
 	due, answered, err := c.next(ctx)
 	if err != nil {
 		return false, err

@@ -425,6 +425,7 @@ func (d *deployment) deployments(set map[string]*deployed, def definitions) []da
 			CodeIdentity: b.identity, SQL: b.stage.SQL, Header: b.stage.HeaderText, File: b.stage.File, GitRevision: cmp.Or(def.origins[b.stage.Name], def.gitRevision),
 			Definition: def.revisions[b.stage.Name],
 			Allowance:  b.stage.Allowance(), Interval: b.stage.Debounce(), RowWise: b.rowWise != "", Depth: d.depths[b.stage.Name],
+			Release: b.stage.Header.Release,
 		}
 		if b.hasRejects {
 			r := x.Spec

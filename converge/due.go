@@ -35,7 +35,6 @@ func (c *Converger) next(ctx context.Context) (due []dataset.Task, answered int,
 	return due, answered, err
 }
 
-
 // due lists what may run: live work first, then the owners' history in turns,
 // each owner's newest partitions first. So nobody's thousand old partitions
 // keep somebody else's three waiting.

@@ -23,6 +23,10 @@ func (c *Converger) noteIdle(ctx context.Context, mark time.Time) error {
 		c.Wake()
 		return err
 	}
+	if turned, err := c.o.Catalog.TurnReleases(ctx); err != nil || turned > 0 {
+		c.Wake()
+		return err
+	}
 	// Nothing was due when the catalog was asked with everything included, and
 	// nothing has started since: only failures, if anything, are left.
 	due, err := c.o.Catalog.Due(ctx, sqlite.Ask{Limit: 1, All: true})

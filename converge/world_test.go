@@ -34,6 +34,7 @@ type definition struct {
 	rejects string
 	late    string // of the header
 	comment string
+	release string
 	broken  bool // the file is; the stage as it was deployed goes on
 	gone    bool // there is no file
 }
@@ -46,6 +47,9 @@ func (w *world) file(d definition) string {
 	}
 	if d.late != "" {
 		fmt.Fprintf(&b, "late: %s\n", d.late)
+	}
+	if d.release != "" {
+		fmt.Fprintf(&b, "release: %s\n", d.release)
 	}
 	b.WriteString("inputs:\n")
 	for _, name := range slices.Sorted(maps.Keys(d.windows)) {

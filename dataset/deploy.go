@@ -24,6 +24,7 @@ type Deployment struct {
 	Interval     time.Duration // least time between two runs on one partition
 	RowWise      bool
 	Depth        int
+	Release      string // the release group, "" for none
 }
 
 // Task is one dirty partition that is due.

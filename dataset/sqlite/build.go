@@ -167,7 +167,8 @@ func (t *tx) commitBuild(b dataset.Build) error {
 	if err != nil {
 		return err
 	}
-	if !b.Absent || p.id != 0 {
+	unknown := p.id == 0
+	if !b.Absent || !unknown {
 		if p, err = t.ensurePartition(d, b.Task.Partition); err != nil {
 			return err
 		}
@@ -178,7 +179,14 @@ func (t *tx) commitBuild(b dataset.Build) error {
 	if err := t.score(d, b); err != nil {
 		return err
 	}
-	return t.clean(p, b.Task)
+	why, err := t.causeOf(b.Task)
+	if err != nil {
+		return err
+	}
+	if err := t.clean(p, b.Task); err != nil || d.Release == "" || !unknown {
+		return err
+	}
+	return t.catchUp(d, b.Task.Partition, why)
 }
 
 // runningStage returns the build's stage if its definition is the deployed one and
@@ -278,7 +286,7 @@ func (t *tx) movedOn(p partition) (bool, error) {
 }
 
 func (t *tx) spread(p partition, before, after dataset.Promoted, k dataset.Task) error {
-	if before.Hash == after.Hash && before.Rows == after.Rows && (before.Version == 0) == (after.Version == 0) {
+	if sameVersion(before, after) {
 		return nil
 	}
 	parent, err := t.causeOf(k)
@@ -290,6 +298,7 @@ func (t *tx) spread(p partition, before, after dataset.Promoted, k dataset.Task)
 	if err != nil {
 		return err
 	}
+	why.staged = p.dataset.Release != ""
 	return t.dirtyReaders(p, why)
 }
 
@@ -355,7 +364,7 @@ func (t *tx) vanish(p *partition) error {
 	if err := t.addVersion(p, version{origin: "build"}); err != nil {
 		return err
 	}
-	if err := t.exec("DELETE FROM pointers WHERE partition_id = ? AND view = 'main'", p.id); err != nil {
+	if err := t.point(p, 0); err != nil {
 		return err
 	}
 	if err := t.exec("DELETE FROM versions WHERE partition_id = ? AND number = ?", p.id, p.lastVersion); err != nil {
@@ -443,8 +452,13 @@ func (t *tx) recordReads(partitionID int64, inputs []dataset.Promoted) error {
 // clean removes the dirty entry the task answered; if the partition became
 // dirty again meanwhile, the entry stays and waits its turn.
 func (t *tx) clean(p partition, k dataset.Task) error {
-	done, err := t.execOne("DELETE FROM dirty WHERE dataset_id = ? AND name = ? AND generation = ?", p.dataset.ID, k.Partition, k.Generation)
+	done, err := t.execOne("DELETE FROM dirty WHERE dataset_id = ? AND name = ? AND generation = ? AND again = 0", p.dataset.ID, k.Partition, k.Generation)
 	if err != nil || done {
+		return err
+	}
+	err = t.exec("UPDATE dirty SET waits = 1, generation = again, cause_id = again, again = 0 WHERE dataset_id = ? AND name = ? AND generation = ? AND again > 0",
+		p.dataset.ID, k.Partition, k.Generation)
+	if err != nil {
 		return err
 	}
 	if p, err = t.partition(p.dataset, k.Partition); err != nil {

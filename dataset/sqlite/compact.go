@@ -138,8 +138,11 @@ func (t *tx) carryOver(p *partition, old int64, next dataset.Promoted, s dataset
 	if err := t.exec("UPDATE partitions SET last_version = ? WHERE id = ?", next.Version, p.id); err != nil {
 		return err
 	}
-	if err := t.point(p, next.Version); err != nil {
-		return err
+	// Whoever reads the old version reads the same rows in the new one.
+	for _, holder := range []string{"pointers", "release_inputs"} {
+		if err := t.exec("UPDATE "+holder+" SET version = ? WHERE partition_id = ? AND version = ?", next.Version, p.id, old); err != nil {
+			return err
+		}
 	}
 	if err := t.exec("UPDATE pointers SET version = ? WHERE partition_id = ? AND version = ?", next.Version, p.id, old); err != nil {
 		return err // those of pins

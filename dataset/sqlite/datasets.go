@@ -20,17 +20,18 @@ type Dataset struct {
 	Interval   time.Duration
 	RowWise    bool
 	Depth      int
-	RejectsOf  int64 // the stage whose refused rows these are, 0 for none
+	RejectsOf  int64  // the stage whose refused rows these are, 0 for none
+	Release    string // the release group it belongs to, "" for none
 }
 
-const datasetColumns = `id, name, kind, grain, owner, columns, hash_scheme, COALESCE(definition, 0), allowance, interval, row_wise, depth, COALESCE(rejects_of, 0)`
+const datasetColumns = `id, name, kind, grain, owner, columns, hash_scheme, COALESCE(definition, 0), allowance, interval, row_wise, depth, COALESCE(rejects_of, 0), ` + releaseOf
 
 func scanDataset(scan func(...any) error) (Dataset, error) {
 	var d Dataset
 	var cols string
 	var allowance, interval int64
 	err := scan(&d.ID, &d.Spec.Name, &d.Spec.Kind, &d.Spec.Grain, &d.Spec.Owner, &cols, &d.Spec.HashScheme,
-		&d.Definition, &allowance, &interval, &d.RowWise, &d.Depth, &d.RejectsOf)
+		&d.Definition, &allowance, &interval, &d.RowWise, &d.Depth, &d.RejectsOf, &d.Release)
 	if err != nil {
 		return d, err
 	}

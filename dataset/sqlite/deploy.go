@@ -118,13 +118,19 @@ func (t *tx) deploy(s dataset.Deployment) (isNew bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	if d, err = t.group(d, s); err != nil {
+		return false, err
+	}
 	if err := t.connect(d, s.Edges); err != nil {
 		return false, err
 	}
 	if !isNew && !wasAside {
 		return false, nil
 	}
-	return isNew, t.dirtyAll(d, s)
+	if err := t.dirtyAll(d, s); err != nil {
+		return false, err
+	}
+	return isNew, t.takeVector(d.Release)
 }
 
 // deployRejected records the dataset of the rows the stage refuses.
@@ -189,6 +195,23 @@ func (t *tx) definition(id int64) (d definition, err error) {
 	return d, err
 }
 
+// group puts a stage and its refused rows into its release group.
+func (t *tx) group(d Dataset, s dataset.Deployment) (Dataset, error) {
+	if err := t.joinRelease(d, s.Release); err != nil {
+		return d, err
+	}
+	if s.Rejected != nil {
+		r, err := t.dataset(s.Rejected.Name)
+		if err != nil {
+			return d, err
+		}
+		if err := t.joinRelease(r, s.Release); err != nil {
+			return d, err
+		}
+	}
+	return t.dataset(s.Spec.Name)
+}
+
 func (t *tx) connect(d Dataset, edges []dataset.Edge) error {
 	if err := t.exec("DELETE FROM edges WHERE dataset_id = ?", d.ID); err != nil {
 		return err
@@ -202,8 +225,8 @@ func (t *tx) connect(d Dataset, edges []dataset.Edge) error {
 		if in.RejectsOf != 0 {
 			producer = in.RejectsOf
 		}
-		err = t.exec("INSERT INTO edges (dataset_id, input_id, producer_id, kind, lo, hi) VALUES (?,?,?,?,?,?)",
-			d.ID, in.ID, producer, e.Window.Kind, e.Window.Lo.Microseconds(), e.Window.Hi.Microseconds())
+		err = t.exec("INSERT INTO edges (dataset_id, input_id, producer_id, kind, lo, hi, frozen) VALUES (?,?,?,?,?,?,?)",
+			d.ID, in.ID, producer, e.Window.Kind, e.Window.Lo.Microseconds(), e.Window.Hi.Microseconds(), in.Release != d.Release)
 		if err != nil {
 			return err
 		}

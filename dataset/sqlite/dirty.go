@@ -18,6 +18,8 @@ type edge struct {
 type cause struct {
 	id     int64
 	urgent bool
+	staged bool // a release group staged it: nobody else is to know yet
+	waits  bool // for the next pointer vector of the reader's release group
 }
 
 // addCause records a cause of which there is no more to say than its words.
@@ -58,6 +60,11 @@ func (t *tx) dirtyReaders(p partition, why cause) error {
 		if pinned[e.stage.ID] {
 			continue
 		}
+		together := e.stage.Release != "" && e.stage.Release == p.dataset.Release
+		if p.dataset.Release != "" && together != why.staged {
+			continue // told when the group promotes it, or told when it was staged
+		}
+		why.waits = e.stage.Release != "" && !together
 		if err := t.dirtyThrough(e, p, why); err != nil {
 			return err
 		}
@@ -132,22 +139,35 @@ func (t *tx) anchored(stage Dataset, i dataset.Interval) ([]dataset.Partition, e
 // never comes again: a task that was read before the entry was last removed
 // cannot answer a later one. It keeps the earlier of two times. An entry that failed waits at
 // least the debounce again, given last, unless the cause is urgent.
-const onDirtyAgain = ` ON CONFLICT (dataset_id, name) DO UPDATE SET generation = excluded.generation, cause_id = excluded.cause_id,
-	not_before = MIN(not_before, CASE WHEN failed_key IS NULL THEN excluded.not_before ELSE MAX(excluded.not_before, ?) END)`
+//
+// Of two causes, one for the pointer vector of a release group under way and one
+// for the next, the first decides when to run, and the other is kept in again.
+const onDirtyAgain = ` ON CONFLICT (dataset_id, name) DO UPDATE SET
+	again = CASE WHEN waits < excluded.waits THEN excluded.cause_id WHEN waits > excluded.waits THEN cause_id ELSE again END,
+	generation = CASE WHEN waits < excluded.waits THEN generation ELSE excluded.generation END,
+	cause_id = CASE WHEN waits < excluded.waits THEN cause_id ELSE excluded.cause_id END,
+	not_before = CASE WHEN waits < excluded.waits THEN not_before
+		ELSE MIN(not_before, CASE WHEN failed_key IS NULL THEN excluded.not_before ELSE MAX(excluded.not_before, ?) END) END,
+	waits = MIN(waits, excluded.waits)`
 
 // dirtyExisting marks all recorded partitions of a stage that meet a condition,
 // and those whose first run is yet to be committed: it may have begun before.
 func (t *tx) dirtyExisting(stage Dataset, why cause, where string) error {
-	err := t.exec(`UPDATE dirty SET generation = ?1, cause_id = ?1 WHERE dataset_id = ?2
+	set := "generation = ?1, cause_id = ?1"
+	if why.waits {
+		set = `generation = CASE WHEN waits THEN ?1 ELSE generation END, cause_id = CASE WHEN waits THEN ?1 ELSE cause_id END,
+			again = CASE WHEN waits THEN again ELSE ?1 END`
+	}
+	err := t.exec(`UPDATE dirty SET `+set+` WHERE dataset_id = ?2
 		AND NOT EXISTS (SELECT 1 FROM partitions p WHERE p.dataset_id = dirty.dataset_id AND p.name = dirty.name)`, why.id, stage.ID)
 	if err != nil {
 		return err
 	}
-	return t.exec(`INSERT INTO dirty (dataset_id, name, starts, ends, since, generation, cause_id, not_before)
+	return t.exec(`INSERT INTO dirty (dataset_id, name, starts, ends, since, generation, cause_id, not_before, waits)
 		SELECT dataset_id, name, starts, ends, ?1, ?5, ?5,
-		CASE WHEN ?2 OR last_run = 0 OR (?3 AND closed_at IS NULL) THEN ?1 ELSE MAX(?1, last_run + MAX(?4, 10 * last_cpu)) END
+		CASE WHEN ?2 OR last_run = 0 OR (?3 AND closed_at IS NULL) THEN ?1 ELSE MAX(?1, last_run + MAX(?4, 10 * last_cpu)) END, ?7
 		FROM partitions WHERE dataset_id = ?6 AND `+where+onDirtyAgain,
-		t.now, why.urgent, stage.RowWise, stage.Interval.Microseconds(), why.id, stage.ID, t.afterFailure(stage, why))
+		t.now, why.urgent, stage.RowWise, stage.Interval.Microseconds(), why.id, stage.ID, why.waits, t.afterFailure(stage, why))
 }
 
 func (t *tx) markDirty(stage Dataset, names []dataset.Partition, why cause) error {
@@ -160,8 +180,8 @@ func (t *tx) markDirty(stage Dataset, names []dataset.Partition, why cause) erro
 			}
 			at = notBefore(p, t.now)
 		}
-		err := t.exec(`INSERT INTO dirty (dataset_id, name, starts, ends, since, generation, cause_id, not_before) VALUES (?,?,?,?,?,?,?,?)`+onDirtyAgain,
-			stage.ID, name, micros(name.Start()), micros(name.End()), t.now, why.id, why.id, at, t.afterFailure(stage, why))
+		err := t.exec(`INSERT INTO dirty (dataset_id, name, starts, ends, since, generation, cause_id, not_before, waits) VALUES (?,?,?,?,?,?,?,?,?)`+onDirtyAgain,
+			stage.ID, name, micros(name.Start()), micros(name.End()), t.now, why.id, why.id, at, why.waits, t.afterFailure(stage, why))
 		if err != nil {
 			return err
 		}

@@ -1,8 +1,6 @@
 package sqlite
 
 import (
-	"database/sql"
-	"errors"
 	"fmt"
 
 	"github.com/reedbed/reedbed/dataset"
@@ -21,21 +19,19 @@ type version struct {
 	cpu, wall  int64
 }
 
-// promoted returns the version the main view points at; Version 0 when none.
+// promoted returns the version the main view points at, or what a release group
+// has staged in its place; Version 0 when none.
 func (t *tx) promoted(p partition) (dataset.Promoted, error) {
-	out := dataset.Promoted{Dataset: p.dataset.Spec.Name, Partition: p.name}
 	if p.id == 0 {
-		return out, nil
+		return dataset.Promoted{Dataset: p.dataset.Spec.Name, Partition: p.name}, nil
 	}
-	var hash []byte
-	err := t.QueryRowContext(t.ctx, `SELECT v.number, v.rows, v.hash FROM pointers x
-		JOIN versions v ON v.partition_id = x.partition_id AND v.number = x.version
-		WHERE x.partition_id = ? AND x.view = 'main'`, p.id).Scan(&out.Version, &out.Rows, &hash)
-	if errors.Is(err, sql.ErrNoRows) {
-		return out, nil
+	view := "main"
+	if staged, err := t.hasStaged(p); err != nil {
+		return dataset.Promoted{}, err
+	} else if staged {
+		view = "release"
 	}
-	out.Hash = dataset.HashFromBytes(hash)
-	return out, err
+	return t.pointed(p, view)
 }
 
 // addVersion writes the next version of p and points the main view at it. What
@@ -111,14 +107,33 @@ func (t *tx) writeVersion(p *partition, next dataset.Promoted, v version) error 
 	return t.exec("UPDATE partitions SET last_version = ? WHERE id = ?", next.Version, p.id)
 }
 
-// point moves the main view's pointer.
+// point makes a version what is read of p, 0 for none: by everybody, or by the
+// release group that p belongs to until all of it is ready.
 func (t *tx) point(p *partition, number int64) error {
+	if p.dataset.Release == "" {
+		return t.moveMain(p, number)
+	}
+	return t.setPointer(p, "release", number)
+}
+
+// moveMain moves the main view's pointer.
+func (t *tx) moveMain(p *partition, number int64) error {
+	if err := t.keepForReleases(*p); err != nil {
+		return err
+	}
 	if err := t.bump(); err != nil {
 		return err
 	}
-	return t.exec(`INSERT INTO pointers (partition_id, version, generation, promoted_at) VALUES (?,?,1,?)
+	if number == 0 {
+		return t.exec("DELETE FROM pointers WHERE partition_id = ? AND view = 'main'", p.id)
+	}
+	return t.setPointer(p, "main", number)
+}
+
+func (t *tx) setPointer(p *partition, view string, number int64) error {
+	return t.exec(`INSERT INTO pointers (partition_id, view, version, generation, promoted_at) VALUES (?,?,?,1,?)
 		ON CONFLICT (partition_id, view) DO UPDATE SET version = excluded.version, generation = generation + 1, promoted_at = excluded.promoted_at`,
-		p.id, number, t.now)
+		p.id, view, number, t.now)
 }
 
 // forget drops a superseded version to which nobody can be sent back: one of
@@ -147,7 +162,7 @@ func (t *tx) forget(p partition, number int64, grew bool) error {
 	if err != nil || asOf {
 		return err
 	}
-	return t.exec("DELETE FROM versions WHERE partition_id = ? AND number = ?", p.id, number)
+	return t.exec("DELETE FROM versions WHERE partition_id = ? AND number = ? AND NOT "+heldVersion, p.id, number)
 }
 
 // forgetOthers drops all of an open partition but what stands for b: its inputs
@@ -163,8 +178,7 @@ func (t *tx) forgetOthers(p partition, now pair, b dataset.Build) error {
 		return err
 	}
 	for id, number := range map[int64]int64{p.id: now.output.Version, now.refused.id: now.rejected.Version} {
-		if err := t.exec(`DELETE FROM versions WHERE partition_id = ? AND number <> ?
-			AND NOT EXISTS (SELECT 1 FROM pointers x WHERE x.partition_id = versions.partition_id AND x.version = versions.number)`, id, number); err != nil {
+		if err := t.exec("DELETE FROM versions WHERE partition_id = ? AND number <> ? AND NOT "+heldVersion, id, number); err != nil {
 			return err
 		}
 	}

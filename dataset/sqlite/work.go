@@ -28,17 +28,17 @@ func (c *Catalog) Inputs(ctx context.Context, stage string, p dataset.Partition)
 		if anchored, err = t.isAnchored(own); err != nil {
 			return err
 		}
-		return t.each(`SELECT d.id, d.name, e.kind, e.lo, e.hi FROM edges e JOIN datasets d ON d.id = e.input_id
-			WHERE e.dataset_id = ? ORDER BY d.name`, []any{d.ID},
+		return t.each(`SELECT d.id, d.name, COALESCE(g.name, ''), e.kind, e.lo, e.hi FROM edges e JOIN datasets d ON d.id = e.input_id
+			LEFT JOIN groups g ON g.dataset_id = d.id WHERE e.dataset_id = ? ORDER BY d.name`, []any{d.ID},
 			func(scan func(...any) error) error {
-				var id, lo, hi int64
-				var name string
+				var lo, hi int64
+				var in Dataset
 				var w dataset.Window
-				if err := scan(&id, &name, &w.Kind, &lo, &hi); err != nil {
+				if err := scan(&in.ID, &in.Spec.Name, &in.Release, &w.Kind, &lo, &hi); err != nil {
 					return err
 				}
 				w.Lo, w.Hi = time.Duration(lo)*time.Microsecond, time.Duration(hi)*time.Microsecond
-				read, err := t.readThrough(id, name, w, own)
+				read, err := t.readThrough(in, w, own)
 				out = append(out, read...)
 				return err
 			})
@@ -52,29 +52,48 @@ func (t *tx) isAnchored(p partition) (yes bool, err error) {
 	if p.name == dataset.Whole {
 		return true, nil
 	}
-	number, args, err := t.throughPins(p.dataset.ID, 0, "(SELECT version FROM pointers WHERE partition_id = p.id AND view = 'main')", nil)
-	if err != nil {
+	inputs := map[string]Dataset{} // by how they are read; one entry unless p belongs to a release group
+	if err := t.each(`SELECT COALESCE(g.name, '') FROM edges e LEFT JOIN groups g ON g.dataset_id = e.input_id WHERE e.dataset_id = ?`, []any{p.dataset.ID},
+		func(scan func(...any) error) error {
+			var in Dataset
+			err := scan(&in.Release)
+			number, _ := readBy(p.dataset, in)
+			inputs[number] = in
+			return err
+		}); err != nil {
 		return false, err
 	}
-	args = append([]any{p.dataset.ID, micros(p.name.End()), micros(p.name.Start()), micros(p.name.Start())}, args...)
-	err = t.QueryRowContext(t.ctx, `SELECT EXISTS (SELECT 1 FROM edges e JOIN partitions p ON p.dataset_id = e.input_id
-		WHERE e.dataset_id = ? AND p.starts < ? AND p.ends > ? AND p.starts > ? - 86400000000 AND `+number+` > 0)`, args...).Scan(&yes)
-	return yes, err
+	for number, in := range inputs {
+		_, args := readBy(p.dataset, in)
+		number, args, err := t.throughPins(p.dataset.ID, 0, number, args)
+		if err != nil {
+			return false, err
+		}
+		args = append([]any{p.dataset.ID, micros(p.name.End()), micros(p.name.Start()), micros(p.name.Start())}, args...)
+		args = append(args, p.dataset.Release != "", in.Release == p.dataset.Release)
+		err = t.QueryRowContext(t.ctx, `SELECT EXISTS (SELECT 1 FROM edges e JOIN partitions p ON p.dataset_id = e.input_id
+			WHERE e.dataset_id = ? AND p.starts < ? AND p.ends > ? AND p.starts > ? - 86400000000 AND `+number+` > 0
+			AND (NOT ? OR e.frozen <> ?))`, args...).Scan(&yes)
+		if yes || err != nil {
+			return yes, err
+		}
+	}
+	return false, nil
 }
 
-func (t *tx) readThrough(inputID int64, input string, w dataset.Window, own partition) ([]dataset.Promoted, error) {
+func (t *tx) readThrough(input Dataset, w dataset.Window, own partition) ([]dataset.Promoted, error) {
 	in := everything
 	if w.Kind == dataset.Span && own.name != dataset.Whole {
 		in = w.Reads(own.name)
 	}
-	number, args := "(SELECT version FROM pointers WHERE partition_id = p.id AND view = 'main')", []any{}
+	number, args := readBy(own.dataset, input)
 	if w.Kind == dataset.AsOf && own.closed {
 		// The version that was promoted when the partition closed, else the first.
 		number = `COALESCE((SELECT MAX(number) FROM versions WHERE partition_id = p.id AND created_at <= ?),
 			(SELECT MIN(number) FROM versions WHERE partition_id = p.id))`
 		args = []any{own.closedAt}
 	}
-	number, args, err := t.throughPins(own.dataset.ID, inputID, number, args)
+	number, args, err := t.throughPins(own.dataset.ID, input.ID, number, args)
 	if err != nil {
 		return nil, err
 	}
@@ -82,14 +101,14 @@ func (t *tx) readThrough(inputID int64, input string, w dataset.Window, own part
 	err = t.each(`SELECT p.name, v.number, v.rows, v.hash FROM partitions p
 		JOIN versions v ON v.partition_id = p.id AND v.number = `+number+`
 		WHERE p.dataset_id = ? AND (p.ends = 0 OR (p.ends > ? AND p.starts < ?)) ORDER BY p.name`,
-		append(args, inputID, micros(in.Start), micros(in.End)),
+		append(args, input.ID, micros(in.Start), micros(in.End)),
 		func(scan func(...any) error) error {
-			v, err := scanPromoted(input, scan)
+			v, err := scanPromoted(input.Spec.Name, scan)
 			out = append(out, v)
 			return err
 		})
 	if err == nil && len(out) == 0 {
-		out = []dataset.Promoted{{Dataset: input}}
+		out = []dataset.Promoted{{Dataset: input.Spec.Name}}
 	}
 	return out, err
 }
