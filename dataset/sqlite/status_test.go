@@ -193,7 +193,7 @@ func (p *pond) collect(t *rapid.T) {
 func (p *pond) explained(t *rapid.T) {
 	p.must(t, p.view(t.Context(), func(x *tx) error {
 		return x.each(`SELECT d.name || '@' || p.name, COALESCE(v.cause_id, 0) FROM pointers o JOIN partitions p ON p.id = o.partition_id
-				JOIN versions v ON v.partition_id = p.id AND v.number = o.version JOIN datasets d ON d.id = p.dataset_id
+				LEFT JOIN versions v ON v.partition_id = p.id AND v.number = o.version JOIN datasets d ON d.id = p.dataset_id
 			UNION ALL SELECT d.name || '@' || w.name || ', due', w.cause_id FROM dirty w JOIN datasets d ON d.id = w.dataset_id`, nil,
 			func(scan func(...any) error) error {
 				var what string
