@@ -144,8 +144,5 @@ func (t *tx) carryOver(p *partition, old int64, next dataset.Promoted, s dataset
 			return err
 		}
 	}
-	if err := t.exec("UPDATE pointers SET version = ? WHERE partition_id = ? AND version = ?", next.Version, p.id, old); err != nil {
-		return err // those of pins
-	}
 	return t.exec("DELETE FROM versions WHERE partition_id = ? AND number = ?", p.id, old)
 }

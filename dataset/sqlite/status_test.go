@@ -285,7 +285,7 @@ func TestAnythingMayHappen(t *testing.T) {
 				_, err := p.ClosePartitions(t.Context(), time.Date(2026, 5, 1, hour, 0, 0, 0, time.UTC))
 				p.must(t, err)
 			},
-			"why":  p.agrees,
+			"why":     p.agrees,
 			"wait":    func(*rapid.T) { p.clock.t = p.clock.t.Add(time.Minute) },
 			"collect": p.collect,
 			"": func(t *rapid.T) {
