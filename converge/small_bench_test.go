@@ -23,86 +23,112 @@ type timedEngine struct {
 	Engine
 	mu        sync.Mutex
 	cpu, wall time.Duration
+	builds    int
 }
 
 func (e *timedEngine) Build(ctx context.Context, job engine.BuildJob) (engine.BuildResult, error) {
 	out, err := e.Engine.Build(ctx, job)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.cpu, e.wall = e.cpu+out.Usage.CPU, e.wall+out.Usage.Wall
+	e.cpu, e.wall, e.builds = e.cpu+out.Usage.CPU, e.wall+out.Usage.Wall, e.builds+1
 	return out, err
 }
 
-// BenchmarkSmallPartitions recomputes many partitions of a few rows each: what
-// is not the engine's is the price of scheduling, durability included.
-func BenchmarkSmallPartitions(b *testing.B) {
-	const partitions = 500
+// small is a stage over many partitions of a few rows each, on the real engine.
+type small struct {
+	*Converger
+	engine *timedEngine
+}
+
+const smallPartitions = 1000
+
+func newSmall(b *testing.B) small {
 	pool, err := engine.NewPool(engine.Options{Dir: b.TempDir(), StageWorkers: 2})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer pool.Close()
+	check(b, err)
+	b.Cleanup(func() { check(b, pool.Close()) })
 	dir := b.TempDir()
 	root, err := disk.Open(dir)
-	if err != nil {
-		b.Fatal(err)
-	}
+	check(b, err)
 	objects, err := store.Open(root)
-	if err != nil {
-		b.Fatal(err)
-	}
+	check(b, err)
 	catalog, err := sqlite.Open(b.Context(), sqlite.Options{Path: filepath.Join(dir, "catalog.db")})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer catalog.Close()
+	check(b, err)
+	b.Cleanup(func() { check(b, catalog.Close()) })
 	columns := []dataset.Column{{Name: "v", Type: "BIGINT"}}
-	if err := catalog.EnsureDataset(b.Context(), dataset.Spec{Name: dataset.Raw, Kind: dataset.Builtin, Grain: dataset.Hour, Columns: columns}, 5*time.Minute); err != nil {
-		b.Fatal(err)
-	}
+	raw := dataset.Spec{Name: dataset.Raw, Kind: dataset.Builtin, Grain: dataset.Hour, Columns: columns}
+	check(b, catalog.EnsureDataset(b.Context(), raw, 5*time.Minute))
 	made, err := pool.Build(b.Context(), engine.BuildJob{SQL: "SELECT i AS v FROM range(20) r(i)"})
-	if err != nil {
-		b.Fatal(err)
-	}
+	check(b, err)
 	object, err := objects.Adopt(made.Output.Path, "parquet")
-	if err != nil {
-		b.Fatal(err)
-	}
-	commit := dataset.LoadCommit{Loaded: partitions * 20}
-	commit.To.Record, commit.To.Event = 1, partitions*20
-	for i := range partitions {
+	check(b, err)
+	commit := dataset.LoadCommit{Loaded: smallPartitions * 20}
+	commit.To.Record, commit.To.Event = 1, smallPartitions*20
+	for i := range smallPartitions {
 		commit.Segments = append(commit.Segments, dataset.NewSegment{
 			Dataset: dataset.Raw, Partition: dataset.PartitionAt(dataset.Hour, time.Date(2024, 1, 1, i, 0, 0, 0, time.UTC)),
 			Object: object.ID, Rows: 20, Bytes: object.Bytes, Hash: made.Output.Hash,
 		})
 	}
-	if err := catalog.CommitLoad(b.Context(), commit); err != nil {
-		b.Fatal(err)
-	}
-	timed := &timedEngine{Engine: pool}
-	c := New(Options{
-		Catalog: catalog, Engine: timed, Store: objects, Semantics: stage.Semantics{Engine: engine.Semantics}, HashScheme: "test",
+	check(b, catalog.CommitLoad(b.Context(), commit))
+	s := small{engine: &timedEngine{Engine: pool}}
+	s.Converger = New(Options{
+		Catalog: catalog, Engine: s.engine, Store: objects, Semantics: stage.Semantics{Engine: engine.Semantics}, HashScheme: "test",
 		Workers: 2, Log: slog.New(slog.DiscardHandler), Watermark: func(context.Context) (time.Time, error) { return time.Now(), nil },
 	})
 	ctx, cancel := context.WithCancel(b.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- c.Run(ctx) }()
-	defer func() { cancel(); <-ended }()
-	b.ResetTimer()
+	go func() { ended <- s.Run(ctx) }()
+	b.Cleanup(func() { cancel(); check(b, <-ended) })
+	return s
+}
+
+// define deploys the stage with a number in its SQL, and converges.
+func (s small) define(b *testing.B, n int) {
+	text := fmt.Sprintf("/* @stage\nowner: test\npartition: hour\ninputs:\n  raw: {window: same}\n*/\nSELECT count(*) AS n, sum(v + %d) AS s FROM raw", n)
+	problems, err := s.Deploy(b.Context(), Project{Stages: fstest.MapFS{"counts.sql": {Data: []byte(text)}}})
+	check(b, err)
+	if len(problems) > 0 {
+		b.Fatal(problems)
+	}
+	check(b, s.Settle(b.Context()))
+}
+
+func check(b *testing.B, err error) {
+	b.Helper()
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkSmallPartitions recomputes them for a new definition each time: what
+// is not the engine's is the price of scheduling, durability included.
+func BenchmarkSmallPartitions(b *testing.B) {
+	s := newSmall(b)
 	n := 0
 	for b.Loop() {
 		n++
-		text := fmt.Sprintf("/* @stage\nowner: test\npartition: hour\ninputs:\n  raw: {window: same}\n*/\nSELECT count(*) AS n, sum(v + %d) AS s FROM raw", n)
-		problems, err := c.Deploy(b.Context(), Project{Stages: fstest.MapFS{"counts.sql": {Data: []byte(text)}}})
-		if err != nil || len(problems) > 0 {
-			b.Fatal(problems, err)
-		}
-		if err := c.Settle(b.Context()); err != nil {
-			b.Fatal(err)
-		}
+		s.define(b, n)
 	}
-	total := time.Duration(n * partitions)
+	total := time.Duration(n * smallPartitions)
 	b.ReportMetric(float64(b.Elapsed()/total)/1e6, "ms/partition")
-	b.ReportMetric(float64(timed.wall/total)/1e6, "engine-ms/partition")
-	b.ReportMetric(float64(timed.cpu/total)/1e6, "engine-cpu-ms/partition")
+	b.ReportMetric(float64(s.engine.wall/total)/1e6, "engine-ms/partition")
+	b.ReportMetric(float64(s.engine.cpu/total)/1e6, "engine-cpu-ms/partition")
+}
+
+// BenchmarkRollback goes back and forth between two definitions: every answer
+// is on record.
+func BenchmarkRollback(b *testing.B) {
+	s := newSmall(b)
+	s.define(b, 1)
+	s.define(b, 2)
+	before := s.engine.builds
+	n := 0
+	for b.Loop() {
+		n++
+		s.define(b, 1+n%2)
+	}
+	if s.engine.builds != before {
+		b.Errorf("%d builds", s.engine.builds-before)
+	}
+	b.ReportMetric(float64(b.Elapsed()/time.Duration(n*smallPartitions))/1e6, "ms/partition")
 }
