@@ -38,31 +38,36 @@ type Reached struct {
 // first and are all that would be deployed, took the place of what is, and side
 // inputs changed. It is what dirtying does, with every output taken to change:
 // an upper bound, since equal output stops it. It reads the catalog only.
-func (c *Catalog) Reach(ctx context.Context, stages []Planned, sides []string) ([]Reached, error) {
-	var out []Reached
-	err := c.view(ctx, func(t *tx) error {
-		r := reach{tx: t, grains: map[string]dataset.Grain{}, reached: map[string]bool{}}
-		if err := t.exec(`CREATE TEMP TABLE reach (name TEXT NOT NULL, starts INTEGER NOT NULL, ends INTEGER NOT NULL, PRIMARY KEY (name, starts)) WITHOUT ROWID`); err != nil {
-			return err
-		}
-		for _, name := range sides {
-			r.reached[name] = true
-			if err := t.exec("INSERT INTO reach VALUES (?, 0, 0)", name); err != nil {
-				return err
-			}
-		}
-		for _, s := range stages {
-			x, err := r.stage(s)
-			if err != nil {
-				return fmt.Errorf("plan %s: %w", s.Name, err)
-			}
-			if x != nil {
-				out = append(out, *x)
-			}
-		}
-		return nil // the temporary table goes with the transaction
+func (c *Catalog) Reach(ctx context.Context, stages []Planned, sides []string) (out []Reached, err error) {
+	err = c.view(ctx, func(t *tx) error {
+		out, err = t.reach(stages, sides)
+		return err // the temporary tables go with the transaction
 	})
 	return out, err
+}
+
+func (t *tx) reach(stages []Planned, sides []string) ([]Reached, error) {
+	r := reach{tx: t, grains: map[string]dataset.Grain{}, reached: map[string]bool{}}
+	if err := t.exec(`CREATE TEMP TABLE reach (name TEXT NOT NULL, starts INTEGER NOT NULL, ends INTEGER NOT NULL, PRIMARY KEY (name, starts)) WITHOUT ROWID`); err != nil {
+		return nil, err
+	}
+	for _, name := range sides {
+		r.reached[name] = true
+		if err := t.exec("INSERT INTO reach VALUES (?, 0, 0)", name); err != nil {
+			return nil, err
+		}
+	}
+	var out []Reached
+	for _, s := range stages {
+		x, err := r.stage(s)
+		if err != nil {
+			return nil, fmt.Errorf("plan %s: %w", s.Name, err)
+		}
+		if x != nil {
+			out = append(out, *x)
+		}
+	}
+	return out, nil
 }
 
 // reach is one Reach at work. The table reach holds the partitions found so far;
