@@ -26,6 +26,8 @@ type filling struct {
 	Bytes   int64 // of journal payload, instead of Events when that is 0
 	Seed    uint64
 	Source  string
+	// Plain leaves out what the front door notes of each event for the loader.
+	Plain bool
 }
 
 const (
@@ -81,7 +83,7 @@ func (f filling) fill(j *journal.Journal, lines io.Writer) (filled, error) {
 	var mu sync.Mutex // guards failures
 	var failures error
 	slots := make(chan struct{}, 64)
-	door := newDoor(f.Seed, f.Source)
+	door := newDoor(f)
 	start := time.Now().Add(-time.Hour).Truncate(time.Hour)
 	for n := 0; f.Events > 0 && done.Events < f.Events || f.Events == 0 && done.Bytes < f.Bytes; n++ {
 		at := start.Add(time.Duration(n*fillBatch) * time.Second / fillRate).Truncate(time.Microsecond)
@@ -125,12 +127,12 @@ func insist(j *journal.Journal, r journal.Record) error {
 type door struct {
 	events  *events
 	decoder *protocol.Decoder
-	source  string
+	filling filling
 }
 
-func newDoor(seed uint64, source string) *door {
+func newDoor(f filling) *door {
 	native, _ := protocol.ByName(protocol.Native)
-	return &door{newEvents(seed), protocol.NewDecoder(native, protocol.Limits{}), source}
+	return &door{newEvents(f.Seed), protocol.NewDecoder(native, protocol.Limits{}), f}
 }
 
 // record is a request as the journal keeps it, and its events.
@@ -143,9 +145,14 @@ type record struct {
 func (d *door) record(at time.Time) record {
 	request := d.decoder.Split(d.events.body(fillBatch, at.Add(-time.Second)), "")
 	b := event.Batch{
-		Source: d.source, Protocol: protocol.Native, ReceivedAt: at.UTC(),
+		Source: d.filling.Source, Protocol: protocol.Native, ReceivedAt: at.UTC(),
 		ClientIP: "192.0.2.0", UserAgent: browsers[d.events.rng.IntN(len(browsers))],
 		Shared: request.Shared, Items: request.Items,
+	}
+	for i := range b.Items {
+		if d.filling.Plain {
+			b.Items[i].Outline = nil
+		}
 	}
 	return record{event.EncodeBatch(nil, &b), b.Items}
 }

@@ -149,55 +149,99 @@ func (b *bench) load() ([]row, error) {
 		return nil, err
 	}
 	typed := copying{Lines: lines, Typed: true, Level: cheapest}
-	var duck, steady, bulk, rates, others, flush []float64
-	var sizes string
-	perMillion := func(cpu time.Duration) float64 { return cpu.Seconds() / float64(small.Events) * 1e6 }
+	var found loadFigures
 	for i := range b.rounds + 1 {
-		before, ours := readClock(b.dir), ownCPU()
-		copied, err := b.copy(typed, small.Events)
-		if err != nil {
+		if err := found.round(b, dir, typed, small); err != nil {
 			return nil, err
 		}
-		first, err := b.loadOnce(dir, small, steadyBytes)
-		if err != nil {
-			return nil, err
-		}
-		second, err := b.loadOnce(dir, small, backlogBytes)
-		if err != nil {
-			return nil, err
-		}
-		after := readClock(b.dir)
 		if i == 0 {
-			continue // caches are cold
+			found = loadFigures{} // caches were cold
 		}
-		sizes = fmt.Sprintf("bytes of Parquet per event: COPY %.1f, short cycles %.1f, a backlog %.1f, of which 8 are the payload hash",
-			perEvent(copied.Bytes, copied.Rows), perEvent(first.Bytes, first.Rows), perEvent(second.Bytes, second.Rows))
-		duck = append(duck, perMillion(copied.CPU))
-		steady = append(steady, perMillion(first.CPU))
-		bulk = append(bulk, perMillion(second.CPU))
-		rates = append(rates, float64(small.Events)/second.Wall.Seconds())
-		others = append(others, after.others(before, ownCPU()-ours))
-		flush = append(flush, after.flushRate(before))
 	}
-	byTheWay, err := b.otherCopies(typed, small.Events)
+	copies, err := b.otherCopies(typed, small.Events)
 	if err != nil {
 		return nil, err
 	}
-	rows := []row{
-		loadRow("load, cycles of 1 s at 5,000/s", spreadOf(ratios(steady, duck))),
-		loadRow("load, a backlog in full cycles", spreadOf(ratios(bulk, duck))),
+	plain, err := b.loadPlain(n)
+	if err != nil {
+		return nil, err
 	}
-	for i := range rows {
-		rows[i].others, rows[i].flush = spreadOf(others).median, spreadOf(flush).median
-	}
-	rows[0].notes = []string{
-		fmt.Sprintf("CPU-s per million events: DuckDB COPY %v, load in short cycles %v, load of a backlog %v", spreadOf(duck), spreadOf(steady), spreadOf(bulk)),
-		sizes,
-		byTheWay,
-		fmt.Sprintf("%d events, %d of them repeats; backlog loaded at %v events/s", small.Events, small.Repeats, spreadOf(rates)),
-	}
+	rows := found.rows()
+	rows[0].notes = append(rows[0].notes, plain, copies,
+		fmt.Sprintf("%d events, %d of them repeats; backlog loaded at %v events/s", small.Events, small.Repeats, spreadOf(found.rates)))
 	memory, err := b.loadMemory()
 	return append(rows, memory...), err
+}
+
+// loadFigures are what the rounds found, in CPU-seconds per million events
+// where nothing else is said.
+type loadFigures struct {
+	duck, steady, bulk   []float64
+	rates, others, flush []float64 // events a second, share of a CPU, flushes a second
+	sizes                string    // of the last round
+}
+
+// round measures each contender once.
+func (f *loadFigures) round(b *bench, dir string, typed copying, small filled) error {
+	before, ours := readClock(b.dir), ownCPU()
+	copied, err := b.copy(typed, small.Events)
+	if err != nil {
+		return err
+	}
+	first, err := b.loadOnce(dir, small, steadyBytes)
+	if err != nil {
+		return err
+	}
+	second, err := b.loadOnce(dir, small, backlogBytes)
+	if err != nil {
+		return err
+	}
+	after := readClock(b.dir)
+	f.duck = append(f.duck, perMillion(copied.CPU, small.Events))
+	f.steady = append(f.steady, perMillion(first.CPU, small.Events))
+	f.bulk = append(f.bulk, perMillion(second.CPU, small.Events))
+	f.rates = append(f.rates, float64(small.Events)/second.Wall.Seconds())
+	f.others = append(f.others, after.others(before, ownCPU()-ours))
+	f.flush = append(f.flush, after.flushRate(before))
+	f.sizes = fmt.Sprintf("bytes of Parquet per event: COPY %.1f, short cycles %.1f, a backlog %.1f, of which 8 are the payload hash",
+		perEvent(copied.Bytes, copied.Rows), perEvent(first.Bytes, first.Rows), perEvent(second.Bytes, second.Rows))
+	return nil
+}
+
+func (f *loadFigures) rows() []row {
+	rows := []row{
+		loadRow("load, cycles of 1 s at 5,000/s", spreadOf(ratios(f.steady, f.duck))),
+		loadRow("load, a backlog in full cycles", spreadOf(ratios(f.bulk, f.duck))),
+	}
+	for i := range rows {
+		rows[i].others, rows[i].flush = spreadOf(f.others).median, spreadOf(f.flush).median
+	}
+	rows[0].notes = []string{
+		fmt.Sprintf("CPU-s per million events: DuckDB COPY %v, load in short cycles %v, load of a backlog %v", spreadOf(f.duck), spreadOf(f.steady), spreadOf(f.bulk)),
+		f.sizes,
+	}
+	return rows
+}
+
+func perMillion(cpu time.Duration, events int) float64 { return cpu.Seconds() / float64(events) * 1e6 }
+
+func perEvent(bytes, events int64) float64 { return float64(bytes) / float64(events) }
+
+// loadPlain measures once what loading costs when the front door noted nothing
+// and every event is read in full again.
+func (b *bench) loadPlain(n int) (note string, err error) {
+	dir, made, err := b.backlog("backlog-plain", filling{Events: n, Plain: true})
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	steady, err := b.loadOnce(dir, made, steadyBytes)
+	if err != nil {
+		return "", err
+	}
+	bulk, err := b.loadOnce(dir, made, backlogBytes)
+	return fmt.Sprintf("from records in which the front door noted nothing, CPU-s per million events: short cycles %s, a backlog %s",
+		short(perMillion(steady.CPU, made.Events)), short(perMillion(bulk.CPU, made.Events))), err
 }
 
 // otherCopies measures once what is not compared with: COPY at DuckDB's own
@@ -210,12 +254,9 @@ func (b *bench) otherCopies(c copying, events int) (note string, err error) {
 	}
 	c.Level, c.Typed = cheapest, false
 	free, err := b.copy(c, events)
-	million := float64(events) / 1e6
 	return fmt.Sprintf("other COPY: at DuckDB's usual level %.2f CPU-s per million events and %.1f bytes per event; finding the columns out by itself, properties as structs, %.2f",
-		usual.CPU.Seconds()/million, perEvent(usual.Bytes, usual.Rows), free.CPU.Seconds()/million), err
+		perMillion(usual.CPU, events), perEvent(usual.Bytes, usual.Rows), perMillion(free.CPU, events)), err
 }
-
-func perEvent(bytes, events int64) float64 { return float64(bytes) / float64(events) }
 
 func loadRow(what string, ratio spread) row {
 	return row{what: what + ": CPU of COPY", figure: ratio.String() + " x", goal: "<= 1.4 x", met: ratio.median <= 1.4}
