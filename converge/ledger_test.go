@@ -8,12 +8,15 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+
+	"github.com/reedbed/reedbed/dataset"
 )
 
 // ledger keeps account of what was computed under which trace key. It reads
 // what the converger logs, and what triggers in the catalog saw being written.
 type ledger struct {
-	db *sql.DB
+	db   *sql.DB
+	path string
 
 	mu       sync.Mutex
 	last     map[string]int64 // what was computed, to what the triggers had seen then
@@ -22,6 +25,7 @@ type ledger struct {
 	dropped  int              // computed under a definition that was replaced meanwhile
 	twice    []string         // computed again without need
 	failures []string
+	ran      []place // what was computed, in order
 }
 
 // prepareLedger makes a catalog write down what happens to each partition:
@@ -45,7 +49,7 @@ func prepareLedger(ctx context.Context, path string) error {
 
 func openLedger(path string) (*ledger, error) {
 	db, err := sql.Open("sqlite3", "file:"+path+"?mode=ro&_busy_timeout=10000")
-	return &ledger{db: db, last: map[string]int64{}}, err
+	return &ledger{db: db, path: path, last: map[string]int64{}}, err
 }
 
 func (l *ledger) Close() error { return l.db.Close() }
@@ -97,19 +101,20 @@ func (l *ledger) Handle(_ context.Context, r slog.Record) error {
 // add accounts for one computation. To compute a partition again under the same
 // key is in order only if something else was on record of it meanwhile, at a
 // time when it was open: superseded content of open partitions is not kept.
-func (l *ledger) add(dataset, partition, key string) error {
+func (l *ledger) add(name, partition, key string) error {
+	l.ran = append(l.ran, place{name, dataset.Partition(partition)})
 	if partition == "all" {
 		l.whole++
 	} else {
 		l.timed++
 	}
-	work := dataset + "@" + partition + " " + key
+	work := name + "@" + partition + " " + key
 	before, again := l.last[work]
 	var excused bool
 	var now int64
 	err := l.db.QueryRow(`WITH p AS (SELECT p.id FROM partitions p JOIN datasets d ON d.id = p.dataset_id WHERE d.name = ? AND p.name = ?)
 		SELECT COALESCE(MAX(id), 0), COALESCE(MAX(id > ? AND open AND lower(hex(trace_key)) <> ?), 0) FROM ledger WHERE partition_id = (SELECT id FROM p)`,
-		dataset, partition, before, strings.ToLower(key)).Scan(&now, &excused) //nolint:noctx // as above
+		name, partition, before, strings.ToLower(key)).Scan(&now, &excused) //nolint:noctx // as above
 	if again && !excused {
 		l.twice = append(l.twice, work)
 	}
