@@ -33,7 +33,7 @@ type Decoder struct {
 	members      []strictjson.Member
 	env          event.Envelope
 	extra        [][]byte // members as written that the envelope has no place for
-	integrations []byte   // a Segment message\'s own, or nil
+	integrations []byte   // a Segment message's own, or nil
 	refusal      event.Refusal
 	key          string // the write key in the event, if any
 	payload      uint64 // its payload hash

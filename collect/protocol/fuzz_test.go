@@ -3,6 +3,7 @@ package protocol
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -124,7 +125,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(`{"a":"\`), []byte(head))
 	f.Fuzz(func(t *testing.T, raw, outline []byte) {
 		d := decoder(t, Native)
-		raw = raw[:len(raw):len(raw)]
+		raw = slices.Clip(raw)
 		e, err := d.Read(&event.Item{Raw: raw, Outline: outline})
 		if d.follow(&event.Item{Raw: raw, Outline: outline}) {
 			return
