@@ -35,11 +35,12 @@ type Config struct {
 	// Sources are where events come from. With none, nothing is accepted.
 	Sources []Source `yaml:"sources"`
 
-	Limits  Limits  `yaml:"limits"`
-	Journal Journal `yaml:"journal"`
-	Load    Loading `yaml:"load"`
-	Stages  Stages  `yaml:"stages"`
-	Query   Query   `yaml:"query"`
+	Limits    Limits    `yaml:"limits"`
+	Journal   Journal   `yaml:"journal"`
+	Load      Loading   `yaml:"load"`
+	Stages    Stages    `yaml:"stages"`
+	Query     Query     `yaml:"query"`
+	Retention Retention `yaml:"retention"`
 }
 
 // Source is one origin of events.
@@ -135,6 +136,13 @@ type Query struct {
 	Bytes Size `yaml:"bytes"`
 }
 
+// Retention sets how long what was superseded is kept.
+type Retention struct {
+	// Versions is how many superseded versions of each closed partition keep their
+	// files, to go back to without computing anything.
+	Versions int `yaml:"versions"`
+}
+
 // Default returns the values that hold for what nobody set.
 func Default() Config {
 	return Config{
@@ -160,6 +168,7 @@ func Default() Config {
 			Workers: 2, Memory: 512 * MiB, Deadline: 30 * time.Second,
 			Rows: 100_000, Bytes: 64 * MiB,
 		},
+		Retention: Retention{Versions: 3},
 	}
 }
 

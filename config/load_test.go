@@ -66,6 +66,7 @@ journal: {segment: 16MiB, grace: 1h30m, reserve: 1GB, queue: 4MiB}
 load: {cycle: 250ms, batch: 8MiB}
 stages: {workers: 3, memory: 1GiB, deadline: 5m}
 query: {workers: 1, memory: 128MiB, deadline: 5s, rows: 10, bytes: 1KiB}
+retention: {versions: 7}
 `), nil, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -85,6 +86,8 @@ query: {workers: 1, memory: 128MiB, deadline: 5s, rows: 10, bytes: 1KiB}
 		Load:    config.Loading{Cycle: 250 * time.Millisecond, Batch: 8 * config.MiB},
 		Stages:  config.Stages{Workers: 3, Memory: config.GiB, Deadline: 5 * time.Minute},
 		Query:   config.Query{Workers: 1, Memory: 128 * config.MiB, Deadline: 5 * time.Second, Rows: 10, Bytes: config.KiB},
+
+		Retention: config.Retention{Versions: 7},
 	}
 	if diff := cmp.Diff(want, p.Config, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 		t.Error(diff)

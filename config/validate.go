@@ -44,6 +44,7 @@ func (c *Config) Validate() []Problem {
 	v.atLeast("query.deadline", c.Query.Deadline, 100*time.Millisecond)
 	v.count("query.rows", c.Query.Rows)
 	v.size("query.bytes", c.Query.Bytes, KiB)
+	v.check(c.Retention.Versions >= 0, "retention.versions", c.Retention.Versions, "is negative", "use 0 to keep no superseded version")
 	return v.problems
 }
 

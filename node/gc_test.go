@@ -1,6 +1,9 @@
 package node
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -130,7 +133,7 @@ func TestGarbageWaitsForReadersAndCommits(t *testing.T) {
 		{"adopted again, not committed yet", func() { done(); adopt(t, n.store, "one") }, []bool{true, false, true}},
 	} {
 		step.do()
-		if err := n.collectOnce(t.Context()); err != nil {
+		if _, err := n.collectOnce(t.Context(), gcGrace); err != nil {
 			t.Fatal(err)
 		}
 		if d := cmp.Diff(step.want, []bool{there(one), there(two), there(both.ID)}); d != "" {
@@ -138,7 +141,7 @@ func TestGarbageWaitsForReadersAndCommits(t *testing.T) {
 		}
 	}
 	age(t, n.store, one)
-	if err := n.sweepOrphans(t.Context()); err != nil {
+	if err := n.sweepOrphans(t.Context(), gcGrace); err != nil {
 		t.Fatal(err)
 	}
 	if there(one) || !there(both.ID) {
@@ -220,4 +223,112 @@ func TestProblemsAreReplacedByFolder(t *testing.T) {
 	if d := cmp.Diff([]stage.Problem{{File: "c"}, {File: "d"}}, n.Problems()); d != "" {
 		t.Error(d)
 	}
+}
+
+// TestGarbageCollectionCutOffAnywhere ends a garbage collection after each of its
+// steps. The next one finishes it, and at no time is a file missing that readers see.
+func TestGarbageCollectionCutOffAnywhere(t *testing.T) {
+	steps := []func(n *Node, ctx context.Context) error{
+		func(n *Node, ctx context.Context) error { _, err := n.catalog.Free(ctx, 0); return err },
+		func(n *Node, ctx context.Context) error { return n.leases.renew(ctx) },
+		func(n *Node, ctx context.Context) error { _, err := n.catalog.Collect(ctx, 0); return err }, // the files stay behind
+		func(n *Node, ctx context.Context) error { return n.sweepOrphans(ctx, 0) },
+	}
+	for cut := range len(steps) + 1 {
+		clock := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+		n := bare(t, &clock)
+		objects := versions(t, n, &clock, 3)
+		for _, step := range steps[:cut] {
+			clock = clock.Add(time.Second)
+			if err := step(n, t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Stat(n.store.Path(objects[2])); err != nil {
+				t.Errorf("cut off after step %d: %v", cut, err)
+			}
+		}
+		for range 2 { // the first may free only
+			clock = clock.Add(time.Second)
+			if _, err := n.gc(t.Context(), GC{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i, id := range objects {
+			if _, err := os.Stat(n.store.Path(id)); (err == nil) != (i == 2) {
+				t.Errorf("cut off after step %d: version %d: %v", cut, i+1, err)
+			}
+		}
+	}
+}
+
+// TestGarbageCollectionFails when a file cannot be removed: it says so, and the
+// next one removes it.
+func TestGarbageCollectionFails(t *testing.T) {
+	clock := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+	n := bare(t, &clock)
+	objects := versions(t, n, &clock, 2)
+	path := n.store.Path(objects[0])
+	if err := errors.Join(os.Rename(path, path+".aside"), os.MkdirAll(filepath.Join(path, "in the way"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	clock = clock.Add(time.Second)
+	if _, err := n.gc(t.Context(), GC{}); err != nil {
+		t.Fatal(err)
+	}
+	clock = clock.Add(time.Second)
+	if _, err := n.gc(t.Context(), GC{}); err == nil {
+		t.Error("nothing was said of a file that could not be removed")
+	}
+	if err := errors.Join(os.RemoveAll(path), os.Rename(path+".aside", path)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.gc(t.Context(), GC{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the file is still there: %v", err)
+	}
+}
+
+// versions builds a closed partition of a stage n times, and returns the objects.
+func versions(t *testing.T, n *Node, clock *time.Time, count int) []string {
+	t.Helper()
+	s := dataset.Deployment{
+		Spec: dataset.Spec{Name: "s", Kind: dataset.Computed, Grain: dataset.Hour}, CodeIdentity: []byte("code"),
+		Edges: []dataset.Edge{{Input: dataset.Raw, Window: dataset.Same}},
+	}
+	if _, err := n.catalog.Apply(t.Context(), dataset.Application{Stages: []dataset.Deployment{s}}); err != nil {
+		t.Fatal(err)
+	}
+	var objects []string
+	for i := range count {
+		*clock = clock.Add(time.Second)
+		raw := adopt(t, n.store, fmt.Sprint("raw", i))
+		from, err := n.catalog.LoadCursor(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := from
+		to.Record, to.Event = from.Record+1, from.Event+1
+		in := dataset.NewSegment{Dataset: dataset.Raw, Partition: "2026-01-01T00", Object: raw.ID, Rows: 1, Bytes: raw.Bytes}
+		if err := n.catalog.CommitLoad(t.Context(), dataset.LoadCommit{From: from, To: to, Loaded: 1, Segments: []dataset.NewSegment{in}}); err != nil {
+			t.Fatal(err)
+		}
+		due, err := n.catalog.Due(t.Context(), sqlite.Ask{Limit: 9, All: true})
+		if err != nil || len(due.History) != 1 {
+			t.Fatal(due, err)
+		}
+		o := adopt(t, n.store, fmt.Sprint("out", i))
+		objects = append(objects, o.ID)
+		out := dataset.NewSegment{Dataset: "s", Partition: "2026-01-01T00", Object: o.ID, Rows: int64(i + 1), Bytes: o.Bytes}
+		b := dataset.Build{Task: due.History[0], CodeIdentity: []byte("code"), TraceKey: []byte{byte(i)}, Content: &dataset.NewContent{Segment: &out}}
+		if err := n.catalog.CommitBuild(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := n.catalog.ClosePartitions(t.Context(), *clock); err != nil {
+			t.Fatal(err)
+		}
+	}
+	*clock = clock.Add(time.Second)
+	return objects
 }

@@ -63,6 +63,7 @@ type Node struct {
 	problems   problems
 	applyFiles bool        // deploy the project's files at the start
 	deployed   atomic.Bool // the project's definitions are at work
+	running    atomic.Bool // Run was called
 }
 
 // Options of a node.

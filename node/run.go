@@ -37,6 +37,7 @@ func (n *Node) Listen(ctx context.Context) (url string, err error) {
 // no longer promise durability ends Run with its error: the process must exit
 // and recover.
 func (n *Node) Run(ctx context.Context, ready func()) error {
+	n.running.Store(true)
 	g, ctx := errgroup.WithContext(ctx)
 	context.AfterFunc(ctx, n.stop)
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))

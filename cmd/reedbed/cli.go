@@ -29,6 +29,7 @@ type cli struct {
 	Pin        pinCmd        `cmd:"" help:"Make a stage read an input as it was."`
 	Promote    promoteCmd    `cmd:"" help:"Send the readers of a partition to an older version of it."`
 	Why        whyCmd        `cmd:"" help:"Say why a partition is as it is."`
+	GC         gcCmd         `cmd:"" name:"gc" help:"Remove the files of old versions, and what nobody reads any more."`
 	Tail       tailCmd       `cmd:"" help:"Show events as they arrive."`
 	Lint       lintCmd       `cmd:"" help:"Check the files of a project."`
 	Test       testCmd       `cmd:"" help:"Try the stages on the cases of tests/*.yaml."`

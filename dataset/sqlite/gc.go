@@ -29,42 +29,48 @@ func (c *Catalog) Collect(ctx context.Context, grace time.Duration) (objects []s
 		return nil, err
 	}
 	err = c.update(ctx, func(t *tx) error {
-		if err := t.exec("DELETE FROM leases WHERE expires < ?", t.now); err != nil {
+		if objects, err = t.collect(grace); err != nil {
 			return err
 		}
-		before := t.now - grace.Microseconds()
-		const doomed = `removed_in IS NOT NULL AND removed_at < ?1
-			AND removed_rev <= COALESCE((SELECT MIN(revision) FROM leases), removed_rev)
-			AND NOT EXISTS (SELECT 1 FROM versions v WHERE v.partition_id = segments.partition_id AND v.freed_at IS NULL
-				AND v.number >= segments.added_in AND v.number < segments.removed_in)`
-		gone := map[string]bool{}
-		note := func(scan func(...any) error) error {
-			var object string
-			err := scan(&object)
-			gone[object] = true
-			return err
-		}
-		if err := t.each("DELETE FROM segments WHERE "+doomed+" RETURNING object", []any{before}, note); err != nil {
-			return err
-		}
-		if err := t.each("DELETE FROM sidecars WHERE removed_at < ? RETURNING object", []any{before}, note); err != nil {
-			return err
-		}
-		if err := t.collectCauses(due, keepCauses, sweepCauses); err != nil {
-			return err
-		}
-		for object := range gone {
-			named, err := t.named(object)
-			if err != nil {
-				return err
-			}
-			if !named {
-				objects = append(objects, object)
-			}
-		}
-		return nil
+		return t.collectCauses(due, keepCauses, sweepCauses)
 	})
 	return objects, err
+}
+
+// heldSegment is the SQL of the segments in which some version has its rows.
+const heldSegment = `EXISTS (SELECT 1 FROM versions v WHERE v.partition_id = segments.partition_id AND v.freed_at IS NULL
+	AND v.number >= segments.added_in AND v.number < segments.removed_in)`
+
+func (t *tx) collect(grace time.Duration) (objects []string, err error) {
+	if err := t.exec("DELETE FROM leases WHERE expires < ?", t.now); err != nil {
+		return nil, err
+	}
+	before := t.now - grace.Microseconds()
+	const doomed = `removed_in IS NOT NULL AND removed_at < ?1
+		AND removed_rev <= COALESCE((SELECT MIN(revision) FROM leases), removed_rev) AND NOT ` + heldSegment
+	gone := map[string]bool{}
+	note := func(scan func(...any) error) error {
+		var object string
+		err := scan(&object)
+		gone[object] = true
+		return err
+	}
+	if err := t.each("DELETE FROM segments WHERE "+doomed+" RETURNING object", []any{before}, note); err != nil {
+		return nil, err
+	}
+	if err := t.each("DELETE FROM sidecars WHERE removed_at < ? RETURNING object", []any{before}, note); err != nil {
+		return nil, err
+	}
+	for object := range gone {
+		named, err := t.named(object)
+		if err != nil {
+			return nil, err
+		}
+		if !named {
+			objects = append(objects, object)
+		}
+	}
+	return objects, nil
 }
 
 func (t *tx) named(object string) (bool, error) {

@@ -252,7 +252,7 @@ func (t *tx) thaw(input Dataset, view string) error {
 		if err != nil {
 			return err
 		}
-		if err := t.release(q.id, h.version); err != nil {
+		if _, err := t.release(q.id, h.version); err != nil {
 			return err
 		}
 		if err := t.forget(q, h.version, false); err != nil {
@@ -329,14 +329,22 @@ func (t *tx) isHeld(partitionID, number int64) (yes bool, err error) {
 }
 
 // release dates the removal of the segments that only version number still holds
-// by now: whoever found them a moment ago has the usual time to read them.
-func (t *tx) release(partitionID, number int64) error {
+// by now: whoever found them a moment ago has the usual time to read them. It
+// returns how many bytes they have.
+func (t *tx) release(partitionID, number int64) (bytes int64, err error) {
 	if err := t.bump(); err != nil {
-		return err
+		return 0, err
 	}
-	return t.exec(`UPDATE segments SET removed_at = ?1, removed_rev = ?2 WHERE partition_id = ?3 AND added_in <= ?4 AND removed_in > ?4
+	err = t.each(`UPDATE segments SET removed_at = ?1, removed_rev = ?2 WHERE partition_id = ?3 AND added_in <= ?4 AND removed_in > ?4
 		AND NOT EXISTS (SELECT 1 FROM versions v WHERE v.partition_id = ?3 AND v.number <> ?4 AND v.freed_at IS NULL
-			AND v.number >= segments.added_in AND v.number < segments.removed_in)`, t.now, t.revision, partitionID, number)
+			AND v.number >= segments.added_in AND v.number < segments.removed_in) RETURNING bytes`, []any{t.now, t.revision, partitionID, number},
+		func(scan func(...any) error) error {
+			var n int64
+			err := scan(&n)
+			bytes += n
+			return err
+		})
+	return bytes, err
 }
 
 func pinText(p dataset.Pin) string {

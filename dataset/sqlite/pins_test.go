@@ -259,6 +259,9 @@ func TestPinnedStagesStayExact(t *testing.T) {
 					compactRaw(t, c, q.Partition)
 				}
 			case "collect":
+				if _, err := c.Free(t.Context(), rapid.IntRange(0, 2).Draw(r, "keep")); err != nil {
+					r.Fatal(err)
+				}
 				k.t = k.t.Add(time.Hour)
 				if _, err := c.Collect(t.Context(), time.Minute); err != nil {
 					r.Fatal(err)

@@ -1,0 +1,112 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// freeable are the versions whose files retention takes: of closed partitions of
+// stages, superseded, seen by nobody, and with ?1 newer ones superseded. The
+// refused rows of a version stay with it, so that going back to it finds both.
+const freeable = `SELECT partition_id, number FROM versions
+	WHERE freed_at IS NULL AND NOT ` + heldVersion + `
+	AND partition_id IN (SELECT p.id FROM partitions p JOIN datasets d ON d.id = p.dataset_id WHERE p.closed_at IS NOT NULL AND d.kind IN ('stage', 'rejected'))
+	AND ?1 <= (SELECT COUNT(*) FROM versions n WHERE n.partition_id = versions.partition_id AND n.number > versions.number AND n.freed_at IS NULL
+		AND NOT EXISTS (SELECT 1 FROM pointers x WHERE x.partition_id = n.partition_id AND x.version = n.number)
+		AND NOT EXISTS (SELECT 1 FROM release_inputs x WHERE x.partition_id = n.partition_id AND x.version = n.number))
+	AND NOT EXISTS (SELECT 1 FROM partitions r JOIN datasets d ON d.id = r.dataset_id JOIN partitions p ON p.dataset_id = d.rejects_of AND p.name = r.name
+		JOIN traces t ON t.partition_id = p.id AND t.rejected_version = versions.number JOIN versions o ON o.partition_id = p.id AND o.number = t.version
+		WHERE r.id = versions.partition_id AND o.freed_at IS NULL
+		AND t.created_at = (SELECT MAX(created_at) FROM traces l WHERE l.partition_id = p.id AND l.version = t.version))`
+
+// Freed says what retention took: versions, and the bytes of the files that only
+// they had.
+type Freed struct {
+	Versions int64 `json:"versions"`
+	Bytes    int64 `json:"bytes"`
+}
+
+// Free takes the files from superseded versions of closed partitions but the last
+// keep of each. The versions stay on record, with their traces, so history can be
+// told; whoever needs their rows computes them again. Collect removes the files
+// when nobody can be reading them any more: a crash in between loses nothing.
+func (c *Catalog) Free(ctx context.Context, keep int) (out Freed, err error) {
+	err = c.update(ctx, func(t *tx) error {
+		out, err = t.free(keep)
+		return err
+	})
+	return out, err
+}
+
+func (t *tx) free(keep int) (out Freed, err error) {
+	type place struct{ partitionID, number int64 }
+	for {
+		var found []place
+		err := t.each(freeable, []any{keep}, func(scan func(...any) error) error {
+			var p place
+			err := scan(&p.partitionID, &p.number)
+			found = append(found, p)
+			return err
+		})
+		if err != nil || len(found) == 0 {
+			return out, err
+		}
+		for _, p := range found { // those that refused rows hold are freed in the next round
+			bytes, err := t.release(p.partitionID, p.number)
+			if err != nil {
+				return out, err
+			}
+			if err := t.exec("UPDATE versions SET freed_at = ? WHERE partition_id = ? AND number = ?", t.now, p.partitionID, p.number); err != nil {
+				return out, err
+			}
+			out.Versions, out.Bytes = out.Versions+1, out.Bytes+bytes
+		}
+	}
+}
+
+// Garbage is what a garbage collection does or would do.
+type Garbage struct {
+	Freed
+	// Removed are objects that nothing names any more; Waiting are those that go
+	// when the time of grace and the leases of readers are over.
+	Removed []string `json:"-"`
+	Waiting int64    `json:"waiting"`
+}
+
+var errRehearsed = errors.New("rehearsed")
+
+// Preview says what Free and then Collect would do now, and changes nothing.
+func (c *Catalog) Preview(ctx context.Context, keep int, grace time.Duration) (out Garbage, err error) {
+	err = c.update(ctx, func(t *tx) error {
+		if out.Freed, err = t.free(keep); err != nil {
+			return err
+		}
+		t.now++ // Collect comes after Free
+		if out.Removed, err = t.collect(grace); err != nil {
+			return err
+		}
+		if out.Waiting, err = t.waiting(); err != nil {
+			return err
+		}
+		return errRehearsed
+	})
+	if errors.Is(err, errRehearsed) {
+		err = nil
+	}
+	return out, err
+}
+
+// Waiting counts the objects that Collect will remove when it may.
+func (c *Catalog) Waiting(ctx context.Context) (n int64, err error) {
+	err = c.view(ctx, func(t *tx) error {
+		n, err = t.waiting()
+		return err
+	})
+	return n, err
+}
+
+func (t *tx) waiting() (n int64, err error) {
+	err = t.QueryRowContext(t.ctx, "SELECT COUNT(DISTINCT object) FROM segments WHERE removed_in IS NOT NULL AND NOT "+heldSegment).Scan(&n)
+	return n, err
+}
