@@ -71,11 +71,10 @@ func (c *Converger) Plan(ctx context.Context, p Project, o PlanOptions) (Plan, e
 	if err != nil {
 		return d.plan, err
 	}
-	if d.plan.Contracts, err = d.contracts(p.Contracts); err != nil {
+	if err := d.contracts(p.Contracts); err != nil {
 		return d.plan, err
 	}
-	d.plan.Samples, err = d.samples(ctx, o.Sample)
-	return d.plan, err
+	return d.plan, d.samples(ctx, o.Sample)
 }
 
 // proposal is a set of definitions that somebody wants to deploy.
@@ -94,7 +93,9 @@ type proposal struct {
 // them would do.
 func (c *Converger) propose(ctx context.Context, take func(*proposal) error) (*proposal, error) {
 	d := &proposal{deployment: c.newDeployment(), changed: map[string]bool{}, was: map[string]*stage.Stage{}, old: map[string]sqlite.Definition{}}
-	d.plan.Workers = c.o.Workers
+	d.plan = Plan{ // never null in JSON
+		Workers: c.o.Workers, Changes: []Change{}, Refusals: []Refusal{}, Affected: []Affected{}, Contracts: []Contract{}, Samples: []Sample{},
+	}
 	var err error
 	if d.before, err = c.o.Catalog.Deployed(ctx); err != nil {
 		return d, err

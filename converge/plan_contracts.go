@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml"
+	"github.com/reedbed/reedbed/internal/strictyaml"
 )
 
 // Contract is a contract that concerns a dataset a plan reaches. Whether its
@@ -21,26 +21,25 @@ type Contract struct {
 
 // contracts lists the contracts of affected stages and those in files that name
 // an affected dataset. A file that is not YAML names nothing.
-func (d *proposal) contracts(folder fs.FS) ([]Contract, error) {
+func (d *proposal) contracts(folder fs.FS) error {
 	affected := map[string]bool{}
-	var out []Contract
 	for _, a := range d.plan.Affected {
 		affected[a.Dataset], affected[a.Dataset+"_rejected"] = true, true
 		if s := d.set[a.Dataset].stage; len(s.Header.Contract) > 0 {
-			out = append(out, Contract{Name: s.Name, Owner: s.Header.Owner, File: s.File, Datasets: []string{s.Name}})
+			d.plan.Contracts = append(d.plan.Contracts, Contract{Name: s.Name, Owner: s.Header.Owner, File: s.File, Datasets: []string{s.Name}})
 		}
 	}
 	if folder == nil {
-		return out, nil
+		return nil
 	}
 	files, err := fs.Glob(folder, "*.yaml")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, file := range files {
 		text, err := fs.ReadFile(folder, file)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		c := readContract(text)
 		c.File = path.Join("contracts", file)
@@ -48,17 +47,17 @@ func (d *proposal) contracts(folder fs.FS) ([]Contract, error) {
 			c.Name = strings.TrimSuffix(file, ".yaml")
 		}
 		if c.Datasets = slices.DeleteFunc(c.Datasets, func(name string) bool { return !affected[name] }); len(c.Datasets) > 0 {
-			out = append(out, c)
+			d.plan.Contracts = append(d.plan.Contracts, c)
 		}
 	}
-	return out, nil
+	return nil
 }
 
 // readContract takes from a contract what names it, its owner and its datasets,
 // whether it is written our way or as ODCS.
 func readContract(text []byte) (c Contract) {
 	var doc map[string]any
-	if yaml.Unmarshal(text, &doc) != nil {
+	if strictyaml.Decode(text, &doc) != nil {
 		return c
 	}
 	c.Name, _ = doc["name"].(string)

@@ -42,8 +42,7 @@ type KeyedDiff struct {
 
 // samples tries up to n partitions of each stage that computes something else.
 // It leaves nothing behind.
-func (d *proposal) samples(ctx context.Context, n int) ([]Sample, error) {
-	var out []Sample
+func (d *proposal) samples(ctx context.Context, n int) error {
 	for _, b := range d.bound {
 		name := b.stage.Name
 		if n < 1 || !d.changed[name] || d.was[name] == nil {
@@ -51,20 +50,20 @@ func (d *proposal) samples(ctx context.Context, n int) ([]Sample, error) {
 		}
 		promoted, err := d.c.o.Catalog.Promoted(ctx, name)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, p := range spread(promoted, n) {
 			s, err := d.sample(ctx, name, p)
 			if ctx.Err() != nil {
-				return nil, ctx.Err()
+				return ctx.Err()
 			}
 			if err != nil {
 				s.Problem = err.Error()
 			}
-			out = append(out, s)
+			d.plan.Samples = append(d.plan.Samples, s)
 		}
 	}
-	return out, nil
+	return nil
 }
 
 // spread picks n of the partitions, the last one and others evenly before it.

@@ -34,7 +34,13 @@ func (s *server) api() http.Handler {
 	mux.Handle("/api/v1/status", only(http.MethodGet, s.status))
 	mux.Handle("/api/v1/datasets", only(http.MethodGet, s.datasets))
 	mux.Handle("/api/v1/datasets/{dataset}/{partition}", only(http.MethodGet, s.why))
+	mux.Handle("/api/v1/diff", only(http.MethodGet, s.diff))
 	mux.Handle("/api/v1/tail", only(http.MethodGet, s.tail))
+	if s.Plan != nil {
+		mux.HandleFunc("/api/v1/plan", s.plan)
+	}
+	mux.Handle("/api/v1/apply", only(http.MethodPost, s.elsewhere))
+	mux.Handle("/api/v1/rollback", only(http.MethodPost, s.elsewhere))
 	mux.Handle("/api/v1/openapi.json", only(http.MethodGet, s.openAPI))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		problem{

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/reedbed/reedbed/compare"
 	"github.com/reedbed/reedbed/dataset"
 	"github.com/reedbed/reedbed/dataset/sqlite"
 	"github.com/reedbed/reedbed/engine"
@@ -239,6 +240,7 @@ func TestTailEndsWithItsReader(t *testing.T) {
 func TestOpenAPIMatchesTheRoutes(t *testing.T) {
 	f := &fake{query: rows(""), tail: func(context.Context) (<-chan web.TailEvent, error) { return nil, errors.New("no tail") }}
 	f.why = func(dataset.Reference) (sqlite.Account, error) { return sqlite.Account{}, nil }
+	f.diff = func(compare.Request) (compare.Result, error) { return compare.Result{}, nil }
 	h := handler(t, f)
 	var document struct {
 		Paths map[string]map[string]any
@@ -246,8 +248,8 @@ func TestOpenAPIMatchesTheRoutes(t *testing.T) {
 	if err := json.Unmarshal([]byte(text(t, ask(h, "GET", "/api/v1/openapi.json", ""))), &document); err != nil {
 		t.Fatal(err)
 	}
-	if len(document.Paths) != 6 {
-		t.Errorf("%d paths, want 6", len(document.Paths))
+	if len(document.Paths) != 10 {
+		t.Errorf("%d paths, want 10", len(document.Paths))
 	}
 	for path, methods := range document.Paths {
 		for _, method := range []string{"get", "post"} {
@@ -258,7 +260,7 @@ func TestOpenAPIMatchesTheRoutes(t *testing.T) {
 			}
 		}
 	}
-	if r := ask(h, "GET", "/api/v1/plan", ""); r.StatusCode != 404 {
+	if r := ask(h, "GET", "/api/v1/nothing", ""); r.StatusCode != 404 {
 		t.Errorf("a path that is not documented answers %d", r.StatusCode)
 	}
 }
@@ -285,5 +287,17 @@ func TestProbesAndPassThrough(t *testing.T) {
 	f.ready = nil
 	if r := ask(h, "GET", "/readyz", ""); r.StatusCode != 200 {
 		t.Errorf("/readyz answers %d when ready", r.StatusCode)
+	}
+}
+
+func TestPlanIsReadAndDeployedElsewhere(t *testing.T) {
+	h := handler(t, &fake{})
+	if r := ask(h, "GET", "/api/v1/plan", ""); r.StatusCode != 200 || !strings.Contains(text(t, r), `"file":"stages/a.sql","changes":["new stage"]`) {
+		t.Errorf("plan answers %d", r.StatusCode)
+	}
+	for _, path := range []string{"/api/v1/plan", "/api/v1/apply", "/api/v1/rollback"} {
+		if r := ask(h, "POST", path, "{}"); r.StatusCode != 403 || !strings.Contains(text(t, r), "control_socket_only") {
+			t.Errorf("POST %s answers %d", path, r.StatusCode)
+		}
 	}
 }

@@ -16,6 +16,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/reedbed/reedbed/compare"
+	"github.com/reedbed/reedbed/converge"
 	"github.com/reedbed/reedbed/dataset"
 	"github.com/reedbed/reedbed/dataset/sqlite"
 	"github.com/reedbed/reedbed/examples"
@@ -39,6 +41,7 @@ type fake struct {
 	card  func(ctx context.Context, sql string) (web.CardData, error)
 	query func(ctx context.Context, sql, format string, w io.Writer) (web.QueryInfo, error)
 	why   func(dataset.Reference) (sqlite.Account, error)
+	diff  func(compare.Request) (compare.Result, error)
 	tail  func(ctx context.Context) (<-chan web.TailEvent, error)
 	fails error // of Status
 	ready error
@@ -71,6 +74,8 @@ func (f *fake) Query(ctx context.Context, sql, format string, w io.Writer) (web.
 }
 
 func (f *fake) Why(_ context.Context, r dataset.Reference) (sqlite.Account, error) { return f.why(r) }
+
+func (f *fake) Diff(_ context.Context, r compare.Request) (compare.Result, error) { return f.diff(r) }
 
 func (f *fake) Tail(ctx context.Context) (<-chan web.TailEvent, error) { return f.tail(ctx) }
 
@@ -172,6 +177,9 @@ type setting func(*web.Options)
 func handler(t *testing.T, f *fake, settings ...setting) http.Handler {
 	t.Helper()
 	o := web.Options{
+		Plan: func(context.Context) (converge.Plan, error) {
+			return converge.Plan{Changes: []converge.Change{{FileChange: dataset.FileChange{File: "stages/a.sql", Changes: []string{"new stage"}}}}}, nil
+		},
 		Backend: f, Project: "plays", URL: "http://127.0.0.1:8080", WriteKey: "demo", Loopback: true,
 		Log:     slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Collect: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "collected ", r.URL.Path) }),

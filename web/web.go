@@ -7,6 +7,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzhttp"
+
+	"github.com/reedbed/reedbed/converge"
 )
 
 // Options is what the handler is made of. Backend, Collect and Log are
@@ -23,7 +26,9 @@ type Options struct {
 	// Collect is the front door; it gets every request under /v1/ as it came.
 	Collect http.Handler
 	// Metrics answers /metrics; nil: there are none.
-	Metrics    http.Handler
+	Metrics http.Handler
+	// Plan says what deploying the project's own files would do; nil: nobody does.
+	Plan       func(context.Context) (converge.Plan, error)
 	Dashboards []Dashboard
 	Project    string // the project's name
 	URL        string // where people reach the listener: http://127.0.0.1:8080

@@ -1,0 +1,122 @@
+package converge
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/reedbed/reedbed/dataset"
+	"github.com/reedbed/reedbed/stage"
+)
+
+func parsed(t *testing.T, text string) *stage.Stage {
+	t.Helper()
+	s, problems := stage.Parse("s", "stages/s.sql", text)
+	if s == nil {
+		t.Fatal(problems)
+	}
+	return s
+}
+
+// TestHeaderWords changes one thing of a header at a time.
+func TestHeaderWords(t *testing.T) {
+	const before = `/* @stage
+owner: a
+partition: hour
+inputs:
+  raw: {window: same}
+key: [id]
+late: {debounce: 30s}
+*/
+SELECT 1`
+	for _, c := range []struct {
+		name, after string
+		want        []string
+	}{
+		{"nothing", before, nil},
+		{"comment", `/* @stage
+owner: a   # a team
+partition: hour
+inputs: {raw: {window: same}}
+key: [id]
+late: {debounce: 30s}
+*/
+SELECT 1`, []string{"only comments or formatting of the header changed"}},
+		{"everything", `/* @stage
+owner: b
+description: of b
+partition: hour
+inputs:
+  raw: {window: -1h..+1h}
+  rates: {window: latest}
+rejects: "id IS NULL"
+key: [id, name]
+late: {debounce: 1m, allowance: 1h}
+equal: {price: 2}
+contract: {rows: {min: 1}}
+release: r
+volatile: true
+*/
+SELECT 1`, []string{
+			"owner: was a, is b", "description: was none, is of b", "rejects: was none, is id IS NULL",
+			`contract: was none, is {"rows":{"min":1}}`, `key: was ["id"], is ["id","name"]`, "late.debounce: was 30s, is 1m",
+			"late.allowance: was none, is 1h", `equal: was none, is {"price":2}`, "release: was none, is r", "volatile: was none, is true",
+			"reads rates (window latest)", "window of raw: was same, is -1h..+1h",
+		}},
+		{"another input", `/* @stage
+owner: a
+partition: hour
+inputs:
+  plays: {window: same}
+key: []
+late: {debounce: 30s}
+*/
+SELECT 1`, []string{`key: was ["id"], is none`, "reads plays (window same)", "no longer reads raw"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if d := cmp.Diff(c.want, headerWords(parsed(t, before), parsed(t, c.after))); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+func TestColumnWords(t *testing.T) {
+	was := []dataset.Column{{Name: "a", Type: "BIGINT"}, {Name: "b", Type: "VARCHAR"}, {Name: "c", Type: "JSON"}}
+	is := []dataset.Column{{Name: "c", Type: "JSON"}, {Name: "d", Type: "DATE"}, {Name: "a", Type: "DOUBLE"}}
+	want := []string{"column d is new (DATE)", "column a is DOUBLE, was BIGINT", "column b is gone"}
+	if d := cmp.Diff(want, columnWords(was, is)); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestContractsNameTheirDatasets(t *testing.T) {
+	for text, want := range map[string]Contract{
+		"name: wants\nowner: finance\ndataset: sums\n":                                            {Name: "wants", Owner: "finance", Datasets: []string{"dataset", "finance", "name", "owner", "sums", "wants"}},
+		"name: odcs\nteam: {name: charts}\nschema: [{name: sums, properties: [{name: total}]}]\n": {Name: "odcs", Owner: "charts", Datasets: []string{"charts", "name", "odcs", "properties", "schema", "sums", "team", "total"}},
+		"not: [yaml": {},
+	} {
+		if d := cmp.Diff(want, readContract([]byte(text))); d != "" {
+			t.Errorf("%s: %s", text, d)
+		}
+	}
+}
+
+// FuzzContract reads what people wrote; whatever it is, nothing may break.
+func FuzzContract(f *testing.F) {
+	f.Add([]byte("name: a\nteam: {name: b}\ndataset: [x, y]\n"))
+	f.Add([]byte("a: &a [*a]"))
+	f.Fuzz(func(_ *testing.T, text []byte) { readContract(text) })
+}
+
+func TestSamplesAreSpread(t *testing.T) {
+	var all []dataset.Promoted
+	for _, p := range []dataset.Partition{"a", "b", "c", "d", "e"} {
+		all = append(all, dataset.Promoted{Partition: p})
+	}
+	for n, want := range map[int][]dataset.Partition{0: nil, 1: {"e"}, 2: {"b", "e"}, 3: {"a", "c", "e"}, 9: {"a", "b", "c", "d", "e"}} {
+		if d := cmp.Diff(want, spread(all, n)); d != "" {
+			t.Errorf("%d of five: %s", n, d)
+		}
+	}
+}
