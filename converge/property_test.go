@@ -298,6 +298,7 @@ func live(t *rapid.T, b backend, catalog []byte) {
 	w.settle()
 	w.check()
 	w.checkStatus()
+	w.recheck()
 	w.checkLedger()
 	// A restart finds nothing to do.
 	before := w.engine.succeeded.Load()

@@ -35,6 +35,13 @@ func (c *Converger) look(ctx context.Context, k dataset.Task) (a answer, err err
 	}
 	b := &a.build
 	*b = dataset.Build{Task: k, CodeIdentity: a.stage.identity, GitRevision: a.stage.gitRevision}
+	if b.TraceKey, b.Standing, err = c.o.Catalog.Stands(ctx, k.Dataset, k.Partition, b.CodeIdentity); err != nil {
+		return a, err
+	}
+	if b.Standing {
+		b.Reuse, a.known = true, "fresh"
+		return a, nil
+	}
 	if b.Inputs, b.Absent, err = c.inputs(ctx, a.stage, k); err != nil {
 		return a, err
 	}

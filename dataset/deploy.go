@@ -55,7 +55,10 @@ type Build struct {
 	Reuse   bool        // the output and refused rows on record under Found
 	Content *NewContent // computed now
 
-	Found []byte // a trace key of an earlier run that stands for this one, nil: TraceKey
+	// Standing says that the version found is promoted under this key already: what
+	// is on record of its inputs stays, and Inputs is nil.
+	Standing bool
+	Found    []byte // a trace key of an earlier run that stands for this one, nil: TraceKey
 
 	CPU, Wall   time.Duration
 	GitRevision string

@@ -429,8 +429,10 @@ func (t *tx) record(p *partition, now pair, b dataset.Build) error {
 			return err
 		}
 	}
-	if err := t.recordReads(p.id, b.Inputs); err != nil {
-		return err
+	if !b.Standing {
+		if err := t.recordReads(p.id, b.Inputs); err != nil {
+			return err
+		}
 	}
 	return t.exec("UPDATE partitions SET last_run = ?1, last_cpu = CASE WHEN ?2 > 0 THEN ?2 ELSE last_cpu END WHERE id = ?3", t.now, b.CPU.Microseconds(), p.id)
 }

@@ -145,7 +145,11 @@ func (c *Catalog) update(ctx context.Context, fn func(*tx) error) error {
 		return fmt.Errorf("begin catalog transaction: %w", err)
 	}
 	t := &tx{Tx: raw, ctx: ctx, now: micros(c.now())}
-	if err := fn(t); err != nil {
+	err = fn(t)
+	if err == nil {
+		err = t.sumUp()
+	}
+	if err != nil {
 		return errors.Join(err, raw.Rollback())
 	}
 	if err := raw.Commit(); err != nil {

@@ -414,3 +414,40 @@ CREATE TRIGGER count_done AFTER DELETE ON dirty BEGIN
       WHERE p.dataset_id = OLD.dataset_id AND p.name = OLD.name)
   WHERE dataset_id = OLD.dataset_id;
 END;
+
+-- Sums of the leaves of what is promoted, dataset by dataset, over whole days
+-- (level 1; of datasets cut by hour), months (2) and years (3), so that the trace
+-- key of a window costs what its edges hold, however long it is. What moves
+-- pointers leaves a note in moved; it is worked into sums before the transaction
+-- ends.
+CREATE TABLE sums (
+  dataset_id INTEGER NOT NULL REFERENCES datasets(id),
+  level      INTEGER NOT NULL,
+  starts     INTEGER NOT NULL,
+  count      INTEGER NOT NULL,
+  leaves     BLOB NOT NULL,            -- 32 bytes, big endian
+  PRIMARY KEY (dataset_id, level, starts)
+) WITHOUT ROWID;
+
+CREATE TABLE moved (
+  id           INTEGER PRIMARY KEY,
+  partition_id INTEGER NOT NULL,
+  added        INTEGER NOT NULL,       -- 1: promoted now, 0: was promoted
+  rows         INTEGER NOT NULL,
+  hash         BLOB NOT NULL
+);
+
+CREATE TRIGGER sum_pointer AFTER INSERT ON pointers WHEN NEW.view = 'main' BEGIN
+  INSERT INTO moved (partition_id, added, rows, hash)
+    SELECT partition_id, 1, rows, hash FROM versions WHERE partition_id = NEW.partition_id AND number = NEW.version;
+END;
+
+CREATE TRIGGER sum_pointer_move AFTER UPDATE OF version ON pointers WHEN NEW.view = 'main' AND NEW.version <> OLD.version BEGIN
+  INSERT INTO moved (partition_id, added, rows, hash)
+    SELECT partition_id, number = NEW.version, rows, hash FROM versions WHERE partition_id = NEW.partition_id AND number IN (OLD.version, NEW.version);
+END;
+
+CREATE TRIGGER sum_pointer_end AFTER DELETE ON pointers WHEN OLD.view = 'main' BEGIN
+  INSERT INTO moved (partition_id, added, rows, hash)
+    SELECT partition_id, 0, rows, hash FROM versions WHERE partition_id = OLD.partition_id AND number = OLD.version;
+END;

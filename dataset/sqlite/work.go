@@ -28,22 +28,28 @@ func (c *Catalog) Inputs(ctx context.Context, stage string, p dataset.Partition)
 		if anchored, err = t.isAnchored(own); err != nil {
 			return err
 		}
-		return t.each(`SELECT d.id, d.name, COALESCE(g.name, ''), e.kind, e.lo, e.hi FROM edges e JOIN datasets d ON d.id = e.input_id
-			LEFT JOIN groups g ON g.dataset_id = d.id WHERE e.dataset_id = ? ORDER BY d.name`, []any{d.ID},
-			func(scan func(...any) error) error {
-				var lo, hi int64
-				var in Dataset
-				var w dataset.Window
-				if err := scan(&in.ID, &in.Spec.Name, &in.Release, &w.Kind, &lo, &hi); err != nil {
-					return err
-				}
-				w.Lo, w.Hi = time.Duration(lo)*time.Microsecond, time.Duration(hi)*time.Microsecond
-				read, err := t.readThrough(in, w, own)
-				out = append(out, read...)
-				return err
-			})
+		out, err = t.inputs(own)
+		return err
 	})
 	return out, anchored, err
+}
+
+func (t *tx) inputs(own partition) (out []dataset.Promoted, err error) {
+	err = t.each(`SELECT d.id, d.name, COALESCE(g.name, ''), e.kind, e.lo, e.hi FROM edges e JOIN datasets d ON d.id = e.input_id
+			LEFT JOIN groups g ON g.dataset_id = d.id WHERE e.dataset_id = ? ORDER BY d.name`, []any{own.dataset.ID},
+		func(scan func(...any) error) error {
+			var lo, hi int64
+			var in Dataset
+			var w dataset.Window
+			if err := scan(&in.ID, &in.Spec.Name, &in.Release, &w.Kind, &lo, &hi); err != nil {
+				return err
+			}
+			w.Lo, w.Hi = time.Duration(lo)*time.Microsecond, time.Duration(hi)*time.Microsecond
+			read, err := t.readThrough(in, w, own)
+			out = append(out, read...)
+			return err
+		})
+	return out, err
 }
 
 // isAnchored reports whether an input that is cut by time has a promoted version
@@ -100,8 +106,8 @@ func (t *tx) readThrough(input Dataset, w dataset.Window, own partition) ([]data
 	var out []dataset.Promoted
 	err = t.each(`SELECT p.name, v.number, v.rows, v.hash FROM partitions p
 		JOIN versions v ON v.partition_id = p.id AND v.number = `+number+`
-		WHERE p.dataset_id = ? AND (p.ends = 0 OR (p.ends > ? AND p.starts < ?)) ORDER BY p.name`,
-		append(args, input.ID, micros(in.Start), micros(in.End)),
+		WHERE p.dataset_id = ? AND p.starts < ? AND p.starts > ? - 86400000000 AND (p.ends = 0 OR p.ends > ?) ORDER BY p.starts`,
+		append(args, input.ID, micros(in.End), micros(in.Start), micros(in.Start)),
 		func(scan func(...any) error) error {
 			v, err := scanPromoted(input.Spec.Name, scan)
 			out = append(out, v)
