@@ -30,7 +30,7 @@ var layers = []struct {
 	{"cmd", "the command line is the outermost thing"},
 	{"node simulate", "wiring lives in node and nowhere else; the generator is a client"},
 	{"web", "pages show what the inner packages know"},
-	{"converge rehearse query collect importer", "what the program does: these do not know each other"},
+	{"converge rehearse query compare collect importer", "what the program does: these do not know each other"},
 	{"load engine enrich stage", "the mechanisms those combine"},
 	{"dataset collect/protocol", "what things are on record or on the wire, not who records or sends them"},
 	{"store journal event config examples", "leaves"},

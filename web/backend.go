@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/reedbed/reedbed/compare"
 	"github.com/reedbed/reedbed/dataset"
 	"github.com/reedbed/reedbed/dataset/sqlite"
 	"github.com/reedbed/reedbed/stage"
@@ -26,6 +27,9 @@ type Backend interface {
 	// Why accounts for a partition and one of its versions. What does not exist
 	// is a *dataset.Refusal.
 	Why(ctx context.Context, r dataset.Reference) (sqlite.Account, error)
+	// Diff says how two versions differ, from a worker made for it. The errors are
+	// those of compare.Service.Run.
+	Diff(ctx context.Context, r compare.Request) (compare.Result, error)
 	// Tail sends what the front door accepts from now on, and closes the
 	// channel after ctx ended or when the program stops. It never waits for a
 	// slow reader: what such a reader misses is counted in the next event.

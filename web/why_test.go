@@ -38,7 +38,9 @@ func TestWhy(t *testing.T) {
 	for path, want := range map[string]int{
 		"/api/v1/datasets/plas/2026-11-22T10": 404, "/api/v1/datasets/plays/today": 400, "/api/v1/datasets/plays/2026-11-22T10?version=x": 400,
 	} {
-		var body struct{ Error struct{ Code, Message, Fix string } }
+		var body struct {
+			Error struct{ Code, Message, Fix string }
+		}
 		r := ask(h, "GET", path, "")
 		if err := json.Unmarshal([]byte(text(t, r)), &body); err != nil || r.StatusCode != want || body.Error.Fix == "" {
 			t.Errorf("%s: %d, %+v, %v", path, r.StatusCode, body, err)

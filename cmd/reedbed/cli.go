@@ -30,6 +30,7 @@ type cli struct {
 	Promote    promoteCmd    `cmd:"" help:"Send the readers of a partition to an older version of it."`
 	Why        whyCmd        `cmd:"" help:"Say why a partition is as it is."`
 	GC         gcCmd         `cmd:"" name:"gc" help:"Remove the files of old versions, and what nobody reads any more."`
+	Diff       diffCmd       `cmd:"" help:"Say how two versions differ."`
 	Tail       tailCmd       `cmd:"" help:"Show events as they arrive."`
 	Lint       lintCmd       `cmd:"" help:"Check the files of a project."`
 	Test       testCmd       `cmd:"" help:"Try the stages on the cases of tests/*.yaml."`

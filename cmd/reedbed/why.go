@@ -33,7 +33,7 @@ func (c whyCmd) Run(ctx context.Context, g *globals, term terminal) error {
 	}
 	var words strings.Builder
 	tellAccount(&words, a)
-	return g.say(term, a, words.String())
+	return g.say(term, a, trimmed(words.String()))
 }
 
 func tellAccount(w io.Writer, a sqlite.Account) {
@@ -237,6 +237,15 @@ func atCommit(revision string) string {
 		return ""
 	}
 	return ", git " + revision[:min(len(revision), 10)]
+}
+
+// trimmed takes away what tables leave at the ends of lines.
+func trimmed(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimRight(line, " ")
+	}
+	return strings.Join(lines, "\n")
 }
 
 func plural(n int64, what string) string {

@@ -1,7 +1,9 @@
 package sqlite
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 
 	"github.com/reedbed/reedbed/dataset"
 )
@@ -31,4 +33,78 @@ func (t *tx) chain(id int64) ([]dataset.Cause, error) {
 		return err
 	})
 	return out, err
+}
+
+// Content is one version as it can be read, whether or not readers see it.
+type Content struct {
+	dataset.Reference // with the version's number, also where none was asked for
+	Kind              dataset.Kind
+	Columns           []dataset.Column // as its definition, or its dataset, declares them
+	Text              string           // of the stage's file as it was when the version was made, "" for others
+	Rows              int64
+	Objects           []string // the store's ids
+}
+
+// Content finds a version's files. What does not exist, or has been collected, is
+// a *dataset.Refusal.
+func (c *Catalog) Content(ctx context.Context, r dataset.Reference) (out Content, err error) {
+	err = c.view(ctx, func(t *tx) error {
+		own, err := t.asked(r.Dataset, r.Partition)
+		if err != nil {
+			return err
+		}
+		if r.Version == 0 {
+			now, err := t.promoted(own)
+			if err != nil {
+				return err
+			}
+			if now.Version == 0 {
+				return &dataset.Refusal{Code: "unknown_version", What: r.String() + " has no promoted version", Fix: fmt.Sprintf("`reedbed why %s` says why", r)}
+			}
+			r.Version = now.Version
+		}
+		out, err = t.content(own, r)
+		return err
+	})
+	return out, err
+}
+
+func (t *tx) content(own partition, r dataset.Reference) (Content, error) {
+	out := Content{Reference: r, Kind: own.dataset.Spec.Kind, Columns: own.dataset.Spec.Columns}
+	var account Account
+	if err := t.versionsOf(&account, own, own, r.Version); err != nil {
+		return out, err
+	}
+	out.Rows = account.Version.Rows
+	found, err := t.segments("partition_id = ? AND added_in <= ? AND (removed_in IS NULL OR removed_in > ?)", own.id, r.Version, r.Version)
+	if err != nil {
+		return out, err
+	}
+	if rows, _ := total(found); account.Version.Gone != "" || rows != out.Rows {
+		return out, &dataset.Refusal{
+			Code: "collected", What: r.String() + " cannot be read any more: its files were removed",
+			Fix: fmt.Sprintf("`reedbed why %s@%s` lists the versions on record", r.Dataset, r.Partition),
+		}
+	}
+	for _, s := range found {
+		if s.Rows > 0 {
+			out.Objects = append(out.Objects, s.Object)
+		}
+	}
+	return out, t.declared(own, &out)
+}
+
+// declared adds what the definition of a version says of it. Refused rows have
+// that of the stage, and one column more.
+func (t *tx) declared(own partition, c *Content) error {
+	found, err := t.definitions(`f.id = COALESCE((SELECT definition FROM versions WHERE partition_id = ? AND number = ?),
+		(SELECT definition FROM datasets WHERE id = COALESCE(NULLIF(?, 0), ?)))`, own.id, c.Version, own.dataset.RejectsOf, own.dataset.ID)
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	c.Text = found[0].Text()
+	if own.dataset.RejectsOf == 0 {
+		c.Columns = found[0].Columns
+	}
+	return nil
 }
