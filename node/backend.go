@@ -33,7 +33,7 @@ func (b backend) Status(ctx context.Context) (web.Status, error) {
 	if err != nil {
 		return out, err
 	}
-	out.Problems = n.Problems()
+	out.Problems = append(n.Problems(), out.Problems...)
 	out.Converged = out.Converged && n.deployed.Load() // until then nobody knows what is stale
 	running := n.converger.Running()
 	for i := range out.Datasets {
@@ -64,6 +64,9 @@ func status(ctx context.Context, catalog *sqlite.Catalog, journalEnd uint64) (we
 		Journal: web.JournalStatus{End: end, Loaded: s.Load.Events}, Datasets: s.Datasets, Failures: s.Errors,
 		Totals:    web.Totals{Acknowledged: end, Loaded: s.Load.Loaded, Quarantined: s.Load.Quarantined, DuplicatesRemoved: s.Load.Repeats},
 		Watermark: s.ReceivedTo, Revision: s.Revision, Version: Version(), Converged: end == s.Load.Events,
+	}
+	if out.Problems, err = unstable(ctx, catalog); err != nil {
+		return out, err
 	}
 	for _, d := range s.Datasets {
 		if d.Stale+d.Deferred+d.Failed > 0 {

@@ -92,6 +92,7 @@ func (n *Node) keepRoutes(mux *http.ServeMux) {
 	take(mux, n, "unpin", (*Node).unpin)
 	take(mux, n, "pins", (*Node).pins)
 	take(mux, n, "gc", (*Node).gc)
+	take(mux, n, "verify", (*Node).verify)
 }
 
 // order has something done by the node that runs on a project. When none does,

@@ -29,6 +29,7 @@ type cli struct {
 	Pin        pinCmd        `cmd:"" help:"Make a stage read an input as it was."`
 	Promote    promoteCmd    `cmd:"" help:"Send the readers of a partition to an older version of it."`
 	Why        whyCmd        `cmd:"" help:"Say why a partition is as it is."`
+	Verify     verifyCmd     `cmd:"" help:"Compute partitions again and compare, and read the files on record."`
 	GC         gcCmd         `cmd:"" name:"gc" help:"Remove the files of old versions, and what nobody reads any more."`
 	Diff       diffCmd       `cmd:"" help:"Say how two versions differ."`
 	Tail       tailCmd       `cmd:"" help:"Show events as they arrive."`

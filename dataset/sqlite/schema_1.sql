@@ -32,6 +32,7 @@ CREATE TABLE definitions (
   columns       TEXT NOT NULL,
   git_revision  TEXT NOT NULL DEFAULT '',
   previous      INTEGER REFERENCES definitions(id), -- what was deployed before it, to roll back to
+  differs       TEXT NOT NULL DEFAULT '', -- where computing it again gave other rows, as verify found it
   deployed_at   INTEGER NOT NULL,
   UNIQUE (dataset_id, revision)
 );
