@@ -50,9 +50,12 @@ func (c *Converger) Deploy(ctx context.Context, p Project) ([]stage.Problem, err
 			def.sides = append(def.sides, sideInput{SideInput: sideOnRecord(s)})
 		}
 	}
-	_, err = d.deploy(ctx, def, before, dataset.Application{Action: dataset.First, GitRevision: p.GitRevision})
+	_, err = d.deploy(ctx, def, before, dataset.Application{Action: dataset.First, Actor: self, GitRevision: p.GitRevision})
 	return d.problems, err
 }
+
+// self is the actor of what nobody ordered.
+const self = "reedbed"
 
 // Resume goes on with what is deployed, of which no file is needed. Its problems
 // are stages that this release cannot run.
@@ -64,7 +67,7 @@ func (c *Converger) Resume(ctx context.Context) ([]stage.Problem, error) {
 		return nil, err
 	}
 	d := c.newDeployment()
-	_, err = d.deploy(ctx, fromRecord(before), before, dataset.Application{Action: dataset.Upgrade})
+	_, err = d.deploy(ctx, fromRecord(before), before, dataset.Application{Action: dataset.Upgrade, Actor: self})
 	return d.problems, err
 }
 

@@ -55,9 +55,13 @@ func (t *tx) openApply(a dataset.Application, before set) error {
 	if err != nil {
 		return err
 	}
+	previous := before.id
+	if a.Action == dataset.Upgrade { // the same texts: nothing to go back from
+		previous = before.previous
+	}
 	t.apply, err = t.insertID(`INSERT INTO applies (at, action, actor, git_revision, previous, restores, stages, sides, changes, predicted)
 		VALUES (?,?,?,?,?,?,'','',?,?)`,
-		t.now, a.Action, a.Actor, a.GitRevision, nullable(before.id), nullable(a.Restores), string(changes), string(predicted))
+		t.now, a.Action, a.Actor, a.GitRevision, nullable(previous), nullable(a.Restores), string(changes), string(predicted))
 	return err
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/reedbed/reedbed/dataset"
 )
@@ -254,5 +255,15 @@ func (t *tx) dirtyAll(d Dataset, s dataset.Deployment) error {
 	if err != nil {
 		return err
 	}
-	return t.markDirty(d, names, why)
+	marked := map[dataset.Partition]bool{}
+	err = t.each("SELECT name FROM partitions WHERE dataset_id = ?", []any{d.ID}, func(scan func(...any) error) error {
+		var p dataset.Partition
+		err := scan(&p)
+		marked[p] = true
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return t.markDirty(d, slices.DeleteFunc(names, func(p dataset.Partition) bool { return marked[p] }), why)
 }

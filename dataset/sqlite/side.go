@@ -79,18 +79,23 @@ func (t *tx) applySide(s dataset.SideInput) (number int64, err error) {
 	return p.lastVersion, t.dirtyReaders(p, why)
 }
 
-// contentOf lists the segments of a version on record.
+// contentOf lists the segments of a version on record. That its files may be gone
+// by retention is for whoever asked to know.
 func (t *tx) contentOf(p partition, number int64) ([]dataset.NewSegment, error) {
 	var rows int64
-	if err := t.QueryRowContext(t.ctx, "SELECT rows FROM versions WHERE partition_id = ? AND number = ?", p.id, number).Scan(&rows); err != nil {
-		return nil, fmt.Errorf("version %d of %s: %w", number, p.dataset.Spec.Name, err)
-	}
-	found, err := t.segments("partition_id = ? AND added_in <= ? AND (removed_in IS NULL OR removed_in > ?)", p.id, number, number)
-	if err != nil {
+	err := t.QueryRowContext(t.ctx, "SELECT rows FROM versions WHERE partition_id = ? AND number = ?", p.id, number).Scan(&rows)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return nil, err
 	}
-	if have, _ := total(found); have != rows {
-		return nil, fmt.Errorf("version %d of %s: %w", number, p.dataset.Spec.Name, dataset.ErrSegmentGone)
+	found, failed := t.segments("partition_id = ? AND added_in <= ? AND (removed_in IS NULL OR removed_in > ?)", p.id, number, number)
+	if failed != nil {
+		return nil, failed
+	}
+	if have, _ := total(found); err != nil || have != rows {
+		return nil, &dataset.Refusal{
+			Code: "no_longer_kept", What: fmt.Sprintf("version %d of side input %s is no longer kept", number, p.dataset.Spec.Name),
+			Fix: "deploy a file with that content: reedbed apply",
+		}
 	}
 	var out []dataset.NewSegment
 	for _, s := range found {
