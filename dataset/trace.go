@@ -19,10 +19,14 @@ type Fields struct{ buf []byte }
 
 // NewFields begins a list with the scheme and with what is hashed.
 func NewFields(what string) *Fields {
-	f := &Fields{buf: make([]byte, 0, 512)}
+	f := &Fields{}
+	f.begin(what)
+	return f
+}
+
+func (f *Fields) begin(what string) {
 	f.Text(identityScheme)
 	f.Text(what)
-	return f
 }
 
 // Text adds a field.
@@ -65,11 +69,14 @@ func Leaf(q Promoted) Sum {
 	if q.Version == 0 {
 		return Sum{}
 	}
-	f := NewFields("leaf")
+	var space [192]byte // keys of a million partitions are no work for the garbage collector
+	f := Fields{buf: space[:0]}
+	f.begin("leaf")
 	f.Text(string(q.Partition))
 	f.Number(q.Rows)
 	f.Bytes(q.Hash.Bytes())
-	return SumFromBytes(1, f.Hash())
+	h := sha256.Sum256(f.buf)
+	return SumFromBytes(1, h[:])
 }
 
 // SumFromBytes reads a sum of count leaves from 32 bytes, big endian.
@@ -133,7 +140,9 @@ func Reads(inputs []Promoted) []Read {
 // partition, and the exact content of every input read. Reads come in order of
 // name.
 func TraceKey(stage string, p Partition, codeIdentity []byte, reads []Read) []byte {
-	f := NewFields("trace")
+	var space [512]byte
+	f := Fields{buf: space[:0]}
+	f.begin("trace")
 	f.Text(stage)
 	f.Text(string(p))
 	f.Bytes(codeIdentity)

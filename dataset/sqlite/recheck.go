@@ -3,6 +3,7 @@ package sqlite
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -52,6 +53,19 @@ func (c *Catalog) Stands(ctx context.Context, stage string, p dataset.Partition,
 type Rechecked struct {
 	Checked int64 // partitions
 	Stale   []Finding
+	Sums    int // on record that were wrong, and are right now
+
+	sums map[unit]dataset.Sum // as they should be
+}
+
+func (r *Rechecked) add(o Rechecked) {
+	r.Checked, r.Stale = r.Checked+o.Checked, append(r.Stale, o.Stale...)
+	if r.sums == nil {
+		r.sums = map[unit]dataset.Sum{}
+	}
+	for u, sum := range o.sums {
+		r.sums[u] = r.sums[u].Add(sum)
+	}
 }
 
 // Finding is a partition that is not what it should be, though nothing said so.
@@ -65,7 +79,8 @@ type Finding struct {
 // from what is promoted and what is deployed, and marks those as due whose
 // promoted version stands under another key, that should exist and do not, or
 // the reverse. What is due or waived already is not counted. It trusts no sum on
-// record and reads each dataset once, some time at a time, on two connections.
+// record, and mends those that are wrong. It reads each dataset once, some time at
+// a time, on two connections.
 func (c *Catalog) Recheck(ctx context.Context) (Rechecked, error) {
 	var out Rechecked
 	var plan recheck
@@ -84,10 +99,10 @@ func (c *Catalog) Recheck(ctx context.Context) (Rechecked, error) {
 	for range 2 {
 		workers.Go(func() {
 			for block := range blocks {
-				found := Rechecked{}
+				found := Rechecked{sums: map[unit]dataset.Sum{}}
 				err := c.view(ctx, func(t *tx) error { return t.recheckBlock(plan, block, &found) })
 				mu.Lock()
-				out.Checked, out.Stale = out.Checked+found.Checked, append(out.Stale, found.Stale...)
+				out.add(found)
 				mu.Unlock()
 				if err != nil {
 					cancel(err)
@@ -102,6 +117,9 @@ func (c *Catalog) Recheck(ctx context.Context) (Rechecked, error) {
 	workers.Wait()
 	if ctx.Err() != nil {
 		return out, fmt.Errorf("check every trace key again: %w", context.Cause(ctx))
+	}
+	if out.Sums, err = c.mendSums(ctx, plan, out.sums); err != nil {
+		return out, err
 	}
 	err = c.view(ctx, func(t *tx) error { return t.recheckOneByOne(plan, &out) })
 	slices.SortFunc(out.Stale, func(a, b Finding) int {
@@ -238,8 +256,8 @@ func (t *tx) series(datasetID int64, g dataset.Grain, from, to time.Time) (*seri
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err reports what matters
-	var hash, key []byte
+	defer rows.Close()         //nolint:errcheck // rows.Err reports what matters
+	var hash, key sql.RawBytes // read before the next row comes
 	var start int64
 	q := dataset.Promoted{Version: 1}
 	for rows.Next() {
@@ -256,6 +274,57 @@ func (t *tx) series(datasetID int64, g dataset.Grain, from, to time.Time) (*seri
 	return s, rows.Err()
 }
 
+// sumUp adds the partitions that start in a block to the sums there should be.
+func (s *series) sumUp(datasetID int64, g dataset.Grain, block dataset.Interval, sums map[unit]dataset.Sum) {
+	levels := levelsOf(g)
+	for i, start := range s.starts {
+		if start < micros(block.Start) || start >= micros(block.End) {
+			continue
+		}
+		leaf := s.prefix[i+1].Sub(s.prefix[i])
+		for _, l := range levels {
+			u := unit{datasetID, l, micros(l.floor(time.UnixMicro(start)))}
+			sums[u] = sums[u].Add(leaf)
+		}
+	}
+}
+
+// mendSums compares the sums on record with those there should be, and works out
+// anew those that differ.
+func (c *Catalog) mendSums(ctx context.Context, plan recheck, want map[unit]dataset.Sum) (int, error) {
+	var wrong []unit
+	err := c.view(ctx, func(t *tx) error {
+		err := t.each("SELECT dataset_id, level, starts, count, leaves FROM sums", nil, func(scan func(...any) error) error {
+			var u unit
+			var count int64
+			var kept []byte
+			if err := scan(&u.dataset, &u.level, &u.starts, &count, &kept); err != nil {
+				return err
+			}
+			if _, checked := plan.grains[u.dataset]; checked && (len(kept) != 32 || dataset.SumFromBytes(count, kept) != want[u]) {
+				wrong = append(wrong, u)
+			}
+			delete(want, u)
+			return nil
+		})
+		for u := range want {
+			wrong = append(wrong, u)
+		}
+		return err
+	})
+	if err != nil || len(wrong) == 0 {
+		return 0, err
+	}
+	return len(wrong), c.update(ctx, func(t *tx) error {
+		for _, u := range wrong {
+			if err := t.sumAnew(u); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // recheckBlock checks the stages whose windows can slide, over their partitions
 // that start in some time.
 func (t *tx) recheckBlock(plan recheck, block dataset.Interval, out *Rechecked) error {
@@ -266,11 +335,15 @@ func (t *tx) recheckBlock(plan recheck, block dataset.Interval, out *Rechecked) 
 		}
 		need[id] = i
 	}
+	for id, grain := range plan.grains {
+		if grain != dataset.None {
+			widen(id, block)
+		}
+	}
 	for _, s := range plan.stages {
 		if s.slow() {
 			continue
 		}
-		widen(s.stage.ID, block)
 		for _, e := range s.edges {
 			if e.grain != dataset.None {
 				widen(e.inputID, dataset.Interval{Start: block.Start.Add(min(0, e.window.Lo) - 24*time.Hour), End: block.End.Add(max(0, e.window.Hi) + 24*time.Hour)})
@@ -284,6 +357,7 @@ func (t *tx) recheckBlock(plan recheck, block dataset.Interval, out *Rechecked) 
 			return err
 		}
 		loaded[id] = s
+		s.sumUp(id, plan.grains[id], block, out.sums)
 	}
 	for _, s := range plan.stages {
 		if s.slow() {

@@ -81,8 +81,8 @@ func (t *tx) countDatasets(s *Status) error {
 	if err != nil {
 		return err
 	}
-	putOff, err := t.tally(`SELECT p.dataset_id, COUNT(*) FROM partitions p JOIN waived w ON w.dataset_id = p.dataset_id AND w.name = p.name
-		WHERE p.closed_at IS NULL AND p.ends > 0 GROUP BY p.dataset_id`)
+	putOff, err := t.tally(`SELECT w.dataset_id, COUNT(*) FROM waived w CROSS JOIN partitions p ON p.dataset_id = w.dataset_id AND p.name = w.name
+		WHERE p.closed_at IS NULL AND p.ends > 0 GROUP BY w.dataset_id`)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"database/sql"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -112,8 +111,21 @@ func (t *tx) addToSum(u unit, came, went dataset.Sum) error {
 	}
 	next := old.Add(came).Sub(went)
 	if next.Count < 0 || next.Count == 0 && next != (dataset.Sum{}) {
-		return fmt.Errorf("sums of dataset %d at %v do not add up: %d partitions", u.dataset, fromMicros(u.starts), next.Count)
+		return t.sumAnew(u) // it was wrong before: no reason to refuse what is done now
 	}
+	return t.setSum(u, next)
+}
+
+// sumAnew writes one sum from the partitions in its time.
+func (t *tx) sumAnew(u unit) error {
+	sum, err := t.leavesFrom(u.dataset, u.starts, micros(u.level.ceil(fromMicros(u.starts).Add(time.Microsecond))))
+	if err != nil {
+		return err
+	}
+	return t.setSum(u, sum)
+}
+
+func (t *tx) setSum(u unit, next dataset.Sum) error {
 	if next.Count == 0 {
 		return t.exec("DELETE FROM sums WHERE dataset_id = ? AND level = ? AND starts = ?", u.dataset, u.level, u.starts)
 	}
