@@ -69,6 +69,7 @@ type view struct {
 	Complete string // what the watermark says
 	Open     string // that numbers may still change
 	Boards   []boardView
+	Columns  []StateColumn
 	Datasets []datasetView
 	First    string // the command that sends a first event, when there is none
 }
@@ -95,7 +96,7 @@ func (b boardView) of(k Kind) (cards []cardHTML) {
 // datasetView is one line of the table of datasets.
 type datasetView struct {
 	Name, Class, State string
-	Counts             []int64 // in the order of the table's head
+	Counts             []int64 // one for each of the view's Columns
 }
 
 func (s *server) view(r *http.Request) view {
@@ -117,12 +118,14 @@ func (s *server) view(r *http.Request) view {
 	if sum(status.Datasets).Open > 0 {
 		v.Open = "The newest hours may still change."
 	}
-	for _, d := range status.Datasets {
+	v.Columns = StateColumns(status.Datasets)
+	for i, d := range status.Datasets {
 		class, words := worst(d)
-		v.Datasets = append(v.Datasets, datasetView{
-			Name: d.Name, Class: class, State: words,
-			Counts: []int64{d.Rows, d.Partitions, d.Open, d.Fresh, d.Stale, d.Running, d.Deferred, d.Failed},
-		})
+		line := datasetView{Name: d.Name, Class: class, State: words}
+		for _, c := range v.Columns {
+			line.Counts = append(line.Counts, c.Counts[i])
+		}
+		v.Datasets = append(v.Datasets, line)
 	}
 	if status.Totals.Acknowledged == 0 && status.Journal.End == 0 {
 		v.First = firstEvent(s.URL, s.WriteKey)

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"text/tabwriter"
 
+	"github.com/reedbed/reedbed/dataset/sqlite"
 	"github.com/reedbed/reedbed/node"
 	"github.com/reedbed/reedbed/web"
 )
@@ -44,11 +46,7 @@ func printStatus(term terminal, s web.Status) error {
 	fmt.Fprintf(term.out, "journal: %d events, %d loaded; %d duplicates removed, %d in quarantine\n\n",
 		s.Journal.End, s.Journal.Loaded, s.Totals.DuplicatesRemoved, s.Quarantine.Rows)
 	w := tabwriter.NewWriter(term.out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "dataset\trows\tpartitions\topen\tfresh\tstale\trunning\tdeferred\twaived\tfailed\t")
-	for _, d := range s.Datasets {
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n",
-			d.Name, d.Rows, d.Partitions, d.Open, d.Fresh, d.Stale, d.Running, d.Deferred, d.Waived, d.Failed)
-	}
+	tabulateStates(w, s.Datasets)
 	if err := w.Flush(); err != nil {
 		return err
 	}
@@ -61,14 +59,35 @@ func printStatus(term terminal, s web.Status) error {
 	return nil
 }
 
-func inWords(s web.Status) string {
-	if s.Converged {
-		return "converged: nothing is stale and nothing runs"
+// tabulateStates writes a line for each dataset.
+func tabulateStates(w io.Writer, all []sqlite.DatasetStatus) {
+	columns := web.StateColumns(all)
+	fmt.Fprint(w, "dataset\t")
+	for _, c := range columns {
+		fmt.Fprint(w, c.Name, "\t")
 	}
-	var waiting, failed int64
+	fmt.Fprintln(w)
+	for i, d := range all {
+		fmt.Fprint(w, d.Name, "\t")
+		for _, c := range columns {
+			fmt.Fprint(w, c.Counts[i], "\t")
+		}
+		fmt.Fprintln(w)
+	}
+}
+
+func inWords(s web.Status) string {
+	var waiting, failed, waived int64
 	for _, d := range s.Datasets {
+		waived += d.Waived
 		waiting += d.Stale + d.Running + d.Deferred
 		failed += d.Failed
+	}
+	switch {
+	case s.Converged && waived > 0:
+		return fmt.Sprintf("converged: nothing is stale but by consent (%d waived), and nothing runs", waived)
+	case s.Converged:
+		return "converged: nothing is stale and nothing runs"
 	}
 	return fmt.Sprintf("not converged: %d events to load, %d partitions to compute, %d failed", s.Journal.End-s.Journal.Loaded, waiting, failed)
 }

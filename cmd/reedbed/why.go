@@ -41,6 +41,9 @@ func tellAccount(w io.Writer, a sqlite.Account) {
 	if !a.ClosedAt.IsZero() {
 		fmt.Fprintf(w, "  closed at %s\n", clock(a.ClosedAt))
 	}
+	if a.Staged != nil {
+		fmt.Fprintf(w, "  version %d is ready; readers get it together with the rest of release %s\n", *a.Staged, a.Release)
+	}
 	if a.Due != nil {
 		tellCauses(w, "  because", a.Due.Causes)
 	}
@@ -71,6 +74,9 @@ func stateInWords(a sqlite.Account) string {
 	case sqlite.Stale:
 		if a.Paused {
 			return "stale: the stage is paused because its file is broken; `reedbed lint` says where" + open
+		}
+		if a.Due.Waits {
+			return fmt.Sprintf("stale since %s: it waits until release %s has finished what it is at%s", clock(a.Due.Since), a.Release, open)
 		}
 		return fmt.Sprintf("stale since %s: it is due now%s", clock(a.Due.Since), open)
 	case sqlite.Running:

@@ -96,7 +96,8 @@ const (
 // is added to it that is older than these.
 func (c *Catalog) dueCauses(ctx context.Context) (ids []int64, err error) {
 	err = c.view(ctx, func(t *tx) error {
-		return t.each("SELECT cause_id FROM dirty WHERE cause_id IS NOT NULL UNION SELECT cause_id FROM waived WHERE cause_id IS NOT NULL", nil, func(scan func(...any) error) error {
+		return t.each(`SELECT cause_id FROM dirty WHERE cause_id IS NOT NULL UNION SELECT again FROM dirty WHERE again > 0
+			UNION SELECT cause_id FROM waived WHERE cause_id IS NOT NULL`, nil, func(scan func(...any) error) error {
 			var id int64
 			err := scan(&id)
 			ids = append(ids, id)

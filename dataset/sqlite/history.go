@@ -54,7 +54,7 @@ func (c *Catalog) Content(ctx context.Context, r dataset.Reference) (out Content
 			return err
 		}
 		if r.Version == 0 {
-			now, err := t.promoted(own)
+			now, err := t.pointed(own, "main")
 			if err != nil {
 				return err
 			}

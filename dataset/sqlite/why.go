@@ -43,6 +43,8 @@ type Account struct {
 
 	Due     *DueAccount      `json:"due,omitempty"`     // nil: nothing is to be done
 	Waiver  *dataset.Waiver  `json:"waiver,omitempty"`  // holds back what is due
+	Release string           `json:"release,omitempty"` // the group its stage is promoted with
+	Staged  *int64           `json:"staged,omitempty"`  // the version the group will promote, 0 for ABSENT; nil: none
 	Version *VersionAccount  `json:"version,omitempty"` // the promoted one, or the one asked for
 	Looked  *Look            `json:"looked,omitempty"`  // the last time the stage looked; nil: never
 	Others  []VersionSummary `json:"versions"`          // on record, the newest first
@@ -52,6 +54,7 @@ type Account struct {
 type DueAccount struct {
 	Since     time.Time       `json:"since"`
 	NotBefore time.Time       `json:"not_before,omitzero"`
+	Waits     bool            `json:"waits,omitempty"` // for what its release group is at
 	Attempts  int             `json:"attempts,omitempty"`
 	Error     string          `json:"error,omitempty"`
 	Causes    []dataset.Cause `json:"causes"` // the nearest first, back to what began it
@@ -169,7 +172,7 @@ func (t *tx) account(own partition, number int64) (a Account, err error) {
 	d := own.dataset
 	a = Account{
 		Others:  []VersionSummary{},
-		Dataset: d.Spec.Name, Partition: own.name, Kind: d.Spec.Kind, Owner: d.Spec.Owner,
+		Dataset: d.Spec.Name, Partition: own.name, Kind: d.Spec.Kind, Owner: d.Spec.Owner, Release: d.Release,
 		Open: !own.closed && own.name != dataset.Whole, ClosedAt: fromMicros(own.closedAt),
 	}
 	maker, err := t.maker(own)
@@ -240,9 +243,9 @@ func (t *tx) work(a *Account, p partition) error {
 	}
 	var since, notBefore, causeID int64
 	var due DueAccount
-	err = t.QueryRowContext(t.ctx, `SELECT since, not_before, attempts, COALESCE(error, ''), COALESCE(cause_id, 0) FROM dirty WHERE dataset_id = ?1 AND name = ?2
-		UNION ALL SELECT since, 0, 0, '', COALESCE(cause_id, 0) FROM waived WHERE dataset_id = ?1 AND name = ?2`, p.dataset.ID, p.name).
-		Scan(&since, &notBefore, &due.Attempts, &due.Error, &causeID)
+	err = t.QueryRowContext(t.ctx, `SELECT since, not_before, waits, attempts, COALESCE(error, ''), COALESCE(cause_id, 0) FROM dirty WHERE dataset_id = ?1 AND name = ?2
+		UNION ALL SELECT since, 0, 0, 0, '', COALESCE(cause_id, 0) FROM waived WHERE dataset_id = ?1 AND name = ?2`, p.dataset.ID, p.name).
+		Scan(&since, &notBefore, &due.Waits, &due.Attempts, &due.Error, &causeID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
@@ -275,8 +278,16 @@ func (t *tx) look(p partition) (*Look, error) {
 // versionsOf lists the versions of own and accounts for one of them. What its
 // maker read is what it comes from.
 func (t *tx) versionsOf(a *Account, own, maker partition, number int64) error {
+	var staged sql.NullInt64
+	err := t.QueryRowContext(t.ctx, "SELECT MAX(version) FROM pointers WHERE partition_id = ? AND view = 'release'", own.id).Scan(&staged)
+	if err != nil {
+		return err
+	}
+	if staged.Valid {
+		a.Staged = &staged.Int64
+	}
 	var promoted, promotedAt int64
-	err := t.QueryRowContext(t.ctx, "SELECT version, promoted_at FROM pointers WHERE partition_id = ? AND view = 'main'", own.id).Scan(&promoted, &promotedAt)
+	err = t.QueryRowContext(t.ctx, "SELECT version, promoted_at FROM pointers WHERE partition_id = ? AND view = 'main'", own.id).Scan(&promoted, &promotedAt)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
