@@ -35,12 +35,14 @@ func (c *Converger) look(ctx context.Context, k dataset.Task) (a answer, err err
 	}
 	b := &a.build
 	*b = dataset.Build{Task: k, CodeIdentity: a.stage.identity, GitRevision: a.stage.gitRevision}
-	if b.TraceKey, b.Standing, err = c.o.Catalog.Stands(ctx, k.Dataset, k.Partition, b.CodeIdentity); err != nil {
-		return a, err
-	}
-	if b.Standing {
-		b.Reuse, a.known = true, "fresh"
-		return a, nil
+	if a.stage.readsMuch() {
+		if b.TraceKey, b.Standing, err = c.o.Catalog.Stands(ctx, k.Dataset, k.Partition, b.CodeIdentity); err != nil {
+			return a, err
+		}
+		if b.Standing {
+			b.Reuse, a.known = true, "fresh"
+			return a, nil
+		}
 	}
 	if b.Inputs, b.Absent, err = c.inputs(ctx, a.stage, k); err != nil {
 		return a, err
@@ -60,6 +62,16 @@ func (c *Converger) look(ctx context.Context, k dataset.Task) (a answer, err err
 	}
 	a.settle()
 	return a, nil
+}
+
+// readsMuch reports whether a run reads so many partitions that it pays to ask
+// their sums first whether anything changed.
+func (s *deployed) readsMuch() bool {
+	const few = 12
+	span := s.stage.Header.Partition.Span()
+	return slices.ContainsFunc(s.inputs, func(in input) bool {
+		return in.window.Kind == dataset.All || in.window.Kind == dataset.Span && span+in.window.Hi-in.window.Lo > few*time.Hour
+	})
 }
 
 // settle notes what is known if versions are on record for the task.
