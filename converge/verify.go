@@ -36,7 +36,7 @@ type Verified struct {
 
 // Finding is something about one partition or one file.
 type Finding struct {
-	Kind    string `json:"kind"` // differs, missing, damaged, unreadable; or why it was skipped
+	Kind    string `json:"kind"` // differs, missing, damaged, unreadable, miscounted; or why it was skipped
 	Dataset string `json:"dataset,omitempty"`
 	// Partition is empty for files that belong to no partition.
 	Partition dataset.Partition `json:"partition,omitempty"`
@@ -78,9 +78,22 @@ func (c *Converger) Verify(ctx context.Context, ask Verification) (Verified, err
 		}
 	}
 	if ask.All && ask.Dataset == "" {
-		err = v.everyFile(ctx)
+		err = errors.Join(v.everyFile(ctx), v.counts(ctx))
 	}
 	return v.out, err
+}
+
+// counts compares what status tells of datasets with counting, and puts right
+// what differs.
+func (v *verifier) counts(ctx context.Context) error {
+	wrong, err := v.c.o.Catalog.Miscounted(ctx)
+	if err != nil || len(wrong) == 0 {
+		return err
+	}
+	for _, name := range wrong {
+		v.out.Wrong = append(v.out.Wrong, Finding{Kind: "miscounted", Dataset: name, What: "status counted its partitions wrong; they were counted again"})
+	}
+	return v.c.o.Catalog.Recount(ctx)
 }
 
 // sample takes up to n partitions: as many of each dataset as there are, in turns,

@@ -2,6 +2,8 @@ package converge
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -96,6 +98,20 @@ func TestVerifyFindsDamage(t *testing.T) {
 	}
 	if found, err := w.catalog.Unstable(t.Context()); err != nil || len(found) > 0 {
 		t.Errorf("a damaged file is no fault of the SQL: %v, %v", found, err)
+	}
+}
+
+func TestVerifyCountsAgain(t *testing.T) {
+	w := verified(t)
+	db, err := sql.Open("sqlite3", "file:"+w.catalogPath()+"?_busy_timeout=10000")
+	w.must(err)
+	_, err = db.Exec("UPDATE counts SET rows = rows + 1 WHERE dataset_id = (SELECT id FROM datasets WHERE name = 'a')")
+	w.must(errors.Join(err, db.Close()))
+	for _, want := range [][]string{{"miscounted a"}, nil} {
+		got := verify(t, w.converger, Verification{All: true})
+		if d := cmp.Diff(want, kinds(got.Wrong)); d != "" {
+			t.Errorf("%s in %+v", d, got.Wrong)
+		}
 	}
 }
 

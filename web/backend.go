@@ -24,18 +24,23 @@ type Backend interface {
 	Query(ctx context.Context, sql, format string, w io.Writer) (QueryInfo, error)
 	// Card runs the SQL of one card of a dashboard in the warm pool.
 	Card(ctx context.Context, sql string) (CardData, error)
-	// Why accounts for a partition and one of its versions. What does not exist
-	// is a *dataset.Refusal.
-	Why(ctx context.Context, r dataset.Reference) (sqlite.Account, error)
-	// Diff says how two versions differ, from a worker made for it. The errors are
-	// those of compare.Service.Run.
-	Diff(ctx context.Context, r compare.Request) (compare.Result, error)
+	Versions
 	// Tail sends what the front door accepts from now on, and closes the
 	// channel after ctx ended or when the program stops. It never waits for a
 	// slow reader: what such a reader misses is counted in the next event.
 	Tail(ctx context.Context) (<-chan TailEvent, error)
 	// Ready returns why the program should not be sent events, or nil.
 	Ready() error
+}
+
+// Versions answers questions about single versions.
+type Versions interface {
+	// Why accounts for a partition and one of its versions. What does not exist
+	// is a *dataset.Refusal.
+	Why(ctx context.Context, r dataset.Reference) (sqlite.Account, error)
+	// Diff says how two versions differ, from a worker made for it. The errors are
+	// those of compare.Service.Run.
+	Diff(ctx context.Context, r compare.Request) (compare.Result, error)
 }
 
 // Status is what `reedbed status --json` and /api/v1/status print.

@@ -29,7 +29,7 @@ func (s *server) why(w http.ResponseWriter, r *http.Request) {
 func (s *server) failed(w http.ResponseWriter, r *http.Request, question string, err error) {
 	p, theirs := queryProblem(err)
 	if r.Context().Err() == nil && !theirs {
-		s.Log.Error(question+" failed", "err", err)
+		s.Log.Error("a question could not be answered", "question", question, "err", err)
 	}
 	p.write(w)
 }

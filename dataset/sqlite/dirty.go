@@ -22,9 +22,10 @@ type cause struct {
 	waits  bool // for the next pointer vector of the reader's release group
 }
 
-// addCause records a cause of which there is no more to say than its words.
-func (t *tx) addCause(kind, detail string, parent any) (cause, error) {
-	return t.recordCause(dataset.CauseKind(kind), detail, dataset.Facts{}, parent)
+// addCause records a cause that nothing led to, and of which there is no more to
+// say than its words.
+func (t *tx) addCause(kind, detail string) (cause, error) {
+	return t.recordCause(dataset.CauseKind(kind), detail, dataset.Facts{}, nil)
 }
 
 // readersOf lists how stages at work read an input.

@@ -159,7 +159,7 @@ func (t *tx) viewChanged(e edge, input Dataset, p *dataset.Pin, what string) err
 	if e.stage.ID == 0 {
 		return nil // set aside: it looks at everything when it comes back
 	}
-	why, err := t.addCause("pin", fmt.Sprintf(what, p.ID), nil)
+	why, err := t.addCause("pin", fmt.Sprintf(what, p.ID))
 	if err != nil {
 		return err
 	}

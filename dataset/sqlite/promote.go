@@ -51,7 +51,7 @@ func (t *tx) sendBack(m dataset.Promotion) (dataset.Waiver, error) {
 		return w, err
 	}
 	// It stands under another trace key than it should: that is what is waived.
-	why, err := t.addCause("promotion", waiverText(w), nil)
+	why, err := t.addCause("promotion", waiverText(w))
 	if err != nil {
 		return w, err
 	}

@@ -548,7 +548,7 @@ func (t *tx) readsOneByOne(plan recheck, s rechecked, p partition) (out []datase
 func (c *Catalog) markRechecked(ctx context.Context, found []Finding) error {
 	for some := range slices.Chunk(found, 1000) {
 		err := c.update(ctx, func(t *tx) error {
-			why, err := t.addCause("recheck", "a check of every trace key found what nothing had marked", nil)
+			why, err := t.addCause("recheck", "a check of every trace key found what nothing had marked")
 			if err != nil {
 				return err
 			}

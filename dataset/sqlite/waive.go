@@ -150,7 +150,7 @@ func (t *tx) removeWaiver(w dataset.Waiver) error {
 	if err != nil || len(names) == 0 {
 		return err
 	}
-	why, err := t.addCause("waiver", fmt.Sprintf("waiver %d removed", w.ID), nil)
+	why, err := t.addCause("waiver", fmt.Sprintf("waiver %d removed", w.ID))
 	if err != nil {
 		return err
 	}
