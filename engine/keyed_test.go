@@ -124,6 +124,7 @@ func TestKeyMustBeUnique(t *testing.T) {
 		"SELECT 1 AS a, 1 AS b WHERE false":                               true,
 		"SELECT range // 2 AS a, 1 AS b FROM range(4)":                    false,
 		"SELECT 1 AS a, NULL::INT AS b":                                   false,
+		"SELECT range AS a, 1 AS b, 0 AS __REEDBED_KEY FROM range(3)":     false, // it is, but the name is ours
 		"SELECT [range] AS a, 1 AS b FROM range(3)":                       true,
 		"SELECT []::INT[] AS a, 1 AS b UNION ALL SELECT NULL, 1":          false,
 		"SELECT [NULL]::INT[] AS a, 1 AS b UNION ALL SELECT []::INT[], 1": true,

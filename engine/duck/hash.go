@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"math"
 	"math/big"
 	"slices"
@@ -56,47 +55,62 @@ func canonical(c dataset.Column) string {
 	return ident(c.Name)
 }
 
-// bound are the SELECT lists that hash a relation column by column, each value
-// bound to the key of its row: how many keys there are, none of them NULL; the
-// lanes of the keys; and those of each other column. A row's hash for a column is
-// over a salt of the lane, the names and types of the key and of the column,
-// then the key's values, whether the value is NULL, and the value.
-func bound(columns []dataset.Column, key []string) (distinct string, keys []string, others map[string][]string) {
-	var schema, values, whole strings.Builder
-	var parts []string
+// Names of ours in the relation that is hashed column by column.
+const (
+	ours    = "__reedbed_"
+	keyHash = ours + "key"
+	colHash = ours + "column_"
+)
+
+// bound are the parts of a query that hashes a relation column by column: the
+// relation with one hash of each row's key and one of each other column, which
+// binds the value to the hash of the key; how many keys there are, none of them
+// NULL; and the lanes, of the keys first and then of the columns in order of
+// name. A lane hashes those hashes once more under a mask of its own, which
+// costs little beside hashing texts four times.
+func bound(relation string, columns []dataset.Column, key []string) (from, distinct string, list, names []string) {
+	var schema, values, whole, others strings.Builder
+	for _, c := range byName(columns) {
+		if slices.Contains(key, c.Name) {
+			fmt.Fprintf(&schema, "|%q %s", c.Name, c.Type)
+			fmt.Fprintf(&values, ", %s", canonical(c))
+			fmt.Fprintf(&whole, " AND %s IS NOT NULL", ident(c.Name))
+		}
+	}
+	list = masked(keyHash)
 	for _, c := range byName(columns) {
 		if !slices.Contains(key, c.Name) {
-			continue
-		}
-		fmt.Fprintf(&schema, "|%q %s", c.Name, c.Type)
-		fmt.Fprintf(&values, ", %s", canonical(c))
-		fmt.Fprintf(&whole, " AND %s IS NOT NULL", ident(c.Name))
-		parts = append(parts, canonical(c))
-	}
-	distinct = fmt.Sprintf("count(DISTINCT CASE WHEN true%s THEN row(%s) END)", whole.String(), strings.Join(parts, ", "))
-	others = map[string][]string{}
-	for _, c := range columns {
-		if !slices.Contains(key, c.Name) {
-			others[c.Name] = salted(fmt.Sprintf("column%s=%q %s", schema.String(), c.Name, c.Type),
-				fmt.Sprintf("%s, %s IS NULL, %s", values.String(), ident(c.Name), canonical(c)))
+			name := fmt.Sprint(colHash, len(names))
+			salt := text(fmt.Sprintf("column%s=%q %s", schema.String(), c.Name, c.Type))
+			fmt.Fprintf(&others, ", hash(%s, %s, %s IS NULL, %s) AS %s", salt, keyHash, ident(c.Name), canonical(c), name)
+			names, list = append(names, c.Name), append(list, masked(name)...)
 		}
 	}
-	return distinct, salted("keys"+schema.String(), values.String()), others
+	from = fmt.Sprintf("(SELECT *%s FROM (SELECT *, hash(%s%s) AS %s FROM %s))", others.String(), text("keys"+schema.String()), values.String(), keyHash, relation)
+	return from, fmt.Sprintf("count(DISTINCT CASE WHEN true%s THEN %s END)", whole.String(), keyHash), list, names
+}
+
+// masked sums the lanes of a column of hashes.
+func masked(name string) (list []string) {
+	for _, mask := range []uint64{0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb, 0xd6e8feb86659fd93} {
+		list = append(list, fmt.Sprintf("sum(hash(xor(%s, %d::UBIGINT)))", name, mask))
+	}
+	return list
 }
 
 // measure counts and hashes the rows of a relation. With a key it hashes each
 // column, too, if the key is unique and nowhere NULL.
 func (d *DB) measure(ctx context.Context, relation string, columns []dataset.Column, key []string) (rows int64, h dataset.ContentHash, keyed *dataset.ColumnHashes, err error) {
+	if slices.ContainsFunc(columns, func(c dataset.Column) bool { return strings.HasPrefix(strings.ToLower(c.Name), ours) }) {
+		key = nil // our names would not be ours alone
+	}
 	list := lanes(columns)
 	var names []string
 	distinct := "0::BIGINT"
 	if len(key) > 0 {
-		count, keys, others := bound(columns, key)
-		distinct, list = count, append(list, keys...)
-		names = slices.Sorted(maps.Keys(others))
-		for _, name := range names {
-			list = append(list, others[name]...)
-		}
+		var more []string
+		relation, distinct, more, names = bound(relation, columns, key)
+		list = append(list, more...)
 	}
 	// The sums are 128 bits wide, NULL over no rows; they are cut here because four
 	// more expressions in the SQL cost a third of the whole on a small file.
