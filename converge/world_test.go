@@ -232,6 +232,11 @@ func (w *world) deploy() {
 }
 
 func (w *world) deployWithin(ctx context.Context) ([]stage.Problem, error) {
+	return w.converger.Deploy(ctx, w.project())
+}
+
+// project writes the world's files.
+func (w *world) project() Project {
 	files := fstest.MapFS{}
 	for _, d := range w.stages {
 		if !d.gone {
@@ -247,7 +252,7 @@ func (w *world) deployWithin(ctx context.Context) ([]stage.Problem, error) {
 		}
 		w.must(os.WriteFile(filepath.Join(data, name+".csv"), []byte(text.String()), 0o600))
 	}
-	return w.converger.Deploy(ctx, Project{Stages: files, Data: os.DirFS(data), DataDir: data})
+	return Project{Stages: files, Data: os.DirFS(data), DataDir: data}
 }
 
 // load adds rows to some hours, as the loader does.

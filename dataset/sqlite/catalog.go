@@ -136,6 +136,9 @@ type tx struct {
 	now      int64
 	revision int64
 	apply    int64 // the apply this is, 0 in other transactions
+	// changed are the stages and side inputs that compute or hold something else by
+	// this apply; nil in other transactions.
+	changed map[string]bool
 }
 
 // update runs fn in one write transaction. An error rolls everything back.

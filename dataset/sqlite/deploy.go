@@ -40,6 +40,7 @@ func (t *tx) put(a dataset.Application) (out Applied, err error) {
 	if err := t.openApply(a, before); err != nil {
 		return out, err
 	}
+	t.changed = map[string]bool{}
 	sides, err := t.applySides(a.Sides)
 	if err != nil {
 		return out, err
@@ -57,6 +58,9 @@ func (t *tx) put(a dataset.Application) (out Applied, err error) {
 		}
 	}
 	if err := t.retireSides(sides); err != nil {
+		return out, err
+	}
+	if err := t.markBetween(a.Stages, t.changed); err != nil {
 		return out, err
 	}
 	out.ID, out.GitRevisions, err = t.closeApply(before, sides)
@@ -244,6 +248,9 @@ func (t *tx) dirtyAll(d Dataset, s dataset.Deployment) error {
 	why, err := t.because(dataset.ByDefinition, facts, nil)
 	if err != nil {
 		return err
+	}
+	if t.changed != nil {
+		t.changed[d.Spec.Name] = true
 	}
 	if d.Spec.Grain == dataset.None {
 		return t.markDirty(d, []dataset.Partition{dataset.Whole}, why)

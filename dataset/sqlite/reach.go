@@ -47,15 +47,9 @@ func (c *Catalog) Reach(ctx context.Context, stages []Planned, sides []string) (
 }
 
 func (t *tx) reach(stages []Planned, sides []string) ([]Reached, error) {
-	r := reach{tx: t, grains: map[string]dataset.Grain{}, reached: map[string]bool{}}
-	if err := t.exec(`CREATE TEMP TABLE reach (name TEXT NOT NULL, starts INTEGER NOT NULL, ends INTEGER NOT NULL, PRIMARY KEY (name, starts)) WITHOUT ROWID`); err != nil {
+	r, err := t.openReach(sides)
+	if err != nil {
 		return nil, err
-	}
-	for _, name := range sides {
-		r.reached[name] = true
-		if err := t.exec("INSERT INTO reach VALUES (?, 0, 0)", name); err != nil {
-			return nil, err
-		}
 	}
 	var out []Reached
 	for _, s := range stages {
@@ -70,6 +64,26 @@ func (t *tx) reach(stages []Planned, sides []string) ([]Reached, error) {
 	return out, nil
 }
 
+// openReach makes the table of what is reached, with side inputs that change.
+func (t *tx) openReach(sides []string) (*reach, error) {
+	r := &reach{tx: t, grains: map[string]dataset.Grain{}, reached: map[string]bool{}}
+	if err := t.exec(`CREATE TEMP TABLE reach (name TEXT NOT NULL, starts INTEGER NOT NULL, ends INTEGER NOT NULL, PRIMARY KEY (name, starts)) WITHOUT ROWID`); err != nil {
+		return nil, err
+	}
+	for _, name := range sides {
+		r.reached[name] = true
+		if err := t.exec("INSERT INTO reach VALUES (?, 0, 0)", name); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// close drops the tables, which a transaction that is committed leaves behind.
+func (r *reach) close() error {
+	return errors.Join(r.exec("DROP TABLE reach"), r.exec("DROP TABLE IF EXISTS slots"))
+}
+
 // reach is one Reach at work. The table reach holds the partitions found so far;
 // reached says of which datasets there are any.
 type reach struct {
@@ -81,30 +95,46 @@ type reach struct {
 // producer is whose runs change an input.
 func producer(input string) string { return strings.TrimSuffix(input, "_rejected") }
 
-// stage finds the partitions of one stage; nil if there are none.
+// stage finds the partitions of one stage and what they take; nil if there are none.
 func (r *reach) stage(s Planned) (*Reached, error) {
-	r.grains[s.Name] = s.Grain
-	var id int64
-	var aside bool
-	err := r.QueryRowContext(r.ctx, "SELECT id, paused = 1 OR retired_at IS NOT NULL FROM datasets WHERE name = ?", s.Name).Scan(&id, &aside)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return nil, err
-	}
-	out := &Reached{Dataset: s.Name}
-	if s.Changed || aside || id == 0 {
-		out.Because = []string{s.Name}
-		err = r.whole(s, id)
-	} else {
-		out.Because, err = r.through(s, id)
-	}
+	out, err := r.find(s)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.cost(s, id, out); err != nil || out.Cost.Partitions == 0 {
+	if err := r.cost(s, out.id, &out.Reached); err != nil || out.Cost.Partitions == 0 {
 		return nil, err
 	}
-	r.reached[s.Name] = true
-	return out, nil
+	return &out.Reached, nil
+}
+
+// found is what find found of a stage.
+type found struct {
+	Reached
+	id int64 // the dataset's, 0 if it is new
+}
+
+// find adds the partitions of one stage to the table.
+func (r *reach) find(s Planned) (out found, err error) {
+	r.grains[s.Name] = s.Grain
+	var aside bool
+	err = r.QueryRowContext(r.ctx, "SELECT id, paused = 1 OR retired_at IS NOT NULL FROM datasets WHERE name = ?", s.Name).Scan(&out.id, &aside)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return out, err
+	}
+	out.Dataset = s.Name
+	if s.Changed || aside || out.id == 0 {
+		out.Because = []string{s.Name}
+		err = r.whole(s, out.id)
+	} else {
+		out.Because, err = r.through(s, out.id)
+	}
+	if err != nil {
+		return out, err
+	}
+	var some bool
+	err = r.QueryRowContext(r.ctx, "SELECT EXISTS (SELECT 1 FROM reach WHERE name = ?)", s.Name).Scan(&some)
+	r.reached[s.Name] = some
+	return out, err
 }
 
 // whole takes every partition a stage has or could have from its inputs.
