@@ -100,10 +100,7 @@ type datasetView struct {
 }
 
 func (s *server) view(r *http.Request) view {
-	v := view{Project: s.Project}
-	if token := r.URL.Query().Get("token"); token != "" {
-		v.Query = "?token=" + url.QueryEscape(token)
-	}
+	v := view{Project: s.Project, Query: carried(r)}
 	status, err := s.board.Status(r.Context())
 	if err != nil {
 		v.Trouble = err.Error()
@@ -133,6 +130,15 @@ func (s *server) view(r *http.Request) view {
 	}
 	v.Boards = s.boards(r, status)
 	return v
+}
+
+// carried is what links on a page carry on: the token, if it came in the address.
+func carried(r *http.Request) string {
+	token := r.URL.Query().Get("token")
+	if token == "" {
+		return ""
+	}
+	return "?token=" + url.QueryEscape(token)
 }
 
 // firstEvent is a line for a shell.

@@ -77,6 +77,7 @@ func (s *server) routes() http.Handler {
 	pages.HandleFunc("GET /readyz", s.readyz)
 	pages.Handle("GET /static/", gzhttp.GzipHandler(s.assets))
 	pages.Handle("GET /{$}", read(gzhttp.GzipHandler(http.HandlerFunc(s.page))))
+	pages.Handle("GET /datasets/{dataset}/{partition}", read(gzhttp.GzipHandler(http.HandlerFunc(s.whyPage))))
 	pages.Handle("GET /fragment", read(gzhttp.GzipHandler(http.HandlerFunc(s.fragment))))
 	if s.Metrics != nil {
 		pages.Handle("GET /metrics", read(s.Metrics))

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,5 +49,32 @@ func TestWhy(t *testing.T) {
 	}
 	if d := cmp.Diff([]dataset.Reference{{Dataset: "plays", Partition: "2026-11-22T10", Version: 3}}, asked[:1]); d != "" {
 		t.Error(d)
+	}
+}
+
+func TestWhyPage(t *testing.T) {
+	f := &fake{}
+	f.why = func(r dataset.Reference) (sqlite.Account, error) {
+		if r.Dataset != "plays" {
+			return sqlite.Account{}, &dataset.Refusal{Code: "unknown_dataset", What: "there is no dataset <b>", Fix: "did you mean plays?"}
+		}
+		return sqlite.Account{
+			Dataset: "plays", Partition: r.Partition, State: sqlite.Failed, Due: &sqlite.DueAccount{Attempts: 2, Error: "<script>", NotBefore: noon},
+			Others: []sqlite.VersionSummary{{Number: 2, Rows: 1, MadeAt: noon}, {Number: 1, Promoted: true, Rows: 3, MadeAt: noon}},
+		}, nil
+	}
+	h := handler(t, f)
+	r := ask(h, "GET", "/datasets/plays/2026-11-22T10", "")
+	body := text(t, r)
+	for _, want := range []string{"<title>plays@2026-11-22T10 · ", "is failed, 2 times so far", "error: &lt;script&gt;", `href="?version=1"`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page does not say %q:\n%s", want, body)
+		}
+	}
+	for path, want := range map[string]int{"/datasets/plas/2026-11-22T10": 404, "/datasets/plays/today": 400} {
+		r := ask(h, "GET", path, "")
+		if body := text(t, r); r.StatusCode != want || !strings.Contains(body, `class="trouble"`) || strings.Contains(body, "<b>") {
+			t.Errorf("%s: %d\n%s", path, r.StatusCode, body)
+		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/reedbed/reedbed/compare"
 	"github.com/reedbed/reedbed/dataset"
 	"github.com/reedbed/reedbed/node"
+	"github.com/reedbed/reedbed/web"
 )
 
 type diffCmd struct {
@@ -38,7 +39,7 @@ func (c diffCmd) Run(ctx context.Context, g *globals, term terminal) error {
 	}
 	var words strings.Builder
 	tellDifference(&words, ask, r)
-	if err := g.say(term, r, trimmed(words.String())); err != nil {
+	if err := g.say(term, r, web.TrimLines(words.String())); err != nil {
 		return err
 	}
 	if c.ExitCode && !r.Equal {
