@@ -2,6 +2,7 @@ package converge
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -89,7 +90,7 @@ func (w *world) inputs(d definition, start, span int64, tables map[string]table)
 		in := tables[name]
 		if in.span == 0 {
 			rows := in.rows[0]
-			if then := w.closed[place{d.name, w.partition(d.grain, start)}]; text == "as-of" && then != nil {
+			if then := w.closed[place{d.name, w.partition(d.grain, start)}]; then != nil && w.asOf(text, d.grain, start) {
 				rows = sideTableOf(then[name]).rows[0]
 			}
 			side = append(side, rows...)
@@ -104,6 +105,12 @@ func (w *world) inputs(d definition, start, span int64, tables map[string]table)
 		}
 	}
 	return timed, side, cut, some || !cut
+}
+
+// asOf reports whether a closed partition reads an input as of its close.
+func (w *world) asOf(window string, g dataset.Grain, start int64) bool {
+	_, from, dated := strings.Cut(window, "from: ")
+	return window == "as-of" || dated && w.partition(g, start).Start().Before(dataset.Partition(from).Start())
 }
 
 // reaches are the windows of the tests that are spans, in hours.

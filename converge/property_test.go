@@ -75,11 +75,18 @@ func (w *world) drawWindow(t *rapid.T, g dataset.Grain, in string) string {
 	case !w.timed(in) && (g == dataset.None || !isSide):
 		return "latest"
 	case !w.timed(in):
-		return rapid.SampledFrom([]string{"latest", "as-of"}).Draw(t, "window")
+		return rapid.SampledFrom([]string{"as-of", w.drawFrom(t)}).Draw(t, "window")
 	case g == dataset.None:
 		return "all"
 	}
 	return rapid.SampledFrom([]string{"same", "same", "-1h..+1h", "-2d..0d", "-13d..0d", "-2h..-1h", "all"}).Draw(t, "window")
+}
+
+// drawFrom draws a window in which all of history follows a side input, or what is
+// younger than some day.
+func (w *world) drawFrom(t *rapid.T) string {
+	day := func(hour int64) string { return "latest, from: " + string(w.partition(dataset.Day, hour)) }
+	return rapid.SampledFrom([]string{"latest", "latest", day(24), day(present - 24), day(present)}).Draw(t, "from")
 }
 
 // drawHours draws what hours the rows of a load have: recent ones, or such as
@@ -101,6 +108,7 @@ func (w *world) step(t *rapid.T) {
 		w.load(drawHours(t, 3)...)
 	case "side":
 		w.settle() // as-of looks at the moment of closing
+		w.pass(time.Second)
 		w.drawSides(t)
 		w.deploy()
 	case "define":
@@ -137,7 +145,13 @@ func (w *world) drawSides(t *rapid.T) {
 // until the next deployment.
 func (w *world) redefine(t *rapid.T) {
 	d := &w.stages[rapid.IntRange(0, len(w.stages)-1).Draw(t, "stage")]
-	switch rapid.IntRange(0, 5).Draw(t, "change") {
+	switch rapid.IntRange(0, 6).Draw(t, "change") {
+	case 6:
+		for _, name := range slices.Sorted(maps.Keys(d.windows)) {
+			if _, dated := strings.CutPrefix(d.windows[name], "latest"); dated && d.grain != dataset.None && w.sides[name] != nil {
+				d.windows[name] = w.drawFrom(t)
+			}
+		}
 	case 0:
 		d.comment = rapid.SampledFrom([]string{"", "-- in other words\n"}).Draw(t, "comment")
 	case 1:

@@ -29,6 +29,7 @@ type Verified struct {
 	Seed       uint64    `json:"seed"`
 	Partitions int       `json:"partitions"` // looked at
 	Recomputed int       `json:"recomputed"`
+	Keys       int64     `json:"keys"`  // trace keys derived anew, of everything if all was asked for
 	Files      int       `json:"files"` // read and compared with their content address
 	Skipped    []Finding `json:"skipped"`
 	Wrong      []Finding `json:"wrong"`
@@ -36,7 +37,7 @@ type Verified struct {
 
 // Finding is something about one partition or one file.
 type Finding struct {
-	Kind    string `json:"kind"` // differs, missing, damaged, unreadable, miscounted; or why it was skipped
+	Kind    string `json:"kind"` // differs, missing, damaged, unreadable, miscounted, stale_key; or why it was skipped
 	Dataset string `json:"dataset,omitempty"`
 	// Partition is empty for files that belong to no partition.
 	Partition dataset.Partition `json:"partition,omitempty"`
@@ -78,7 +79,7 @@ func (c *Converger) Verify(ctx context.Context, ask Verification) (Verified, err
 		}
 	}
 	if ask.All && ask.Dataset == "" {
-		err = errors.Join(v.everyFile(ctx), v.counts(ctx))
+		err = errors.Join(v.everyFile(ctx), v.counts(ctx), v.everyKey(ctx))
 	}
 	return v.out, err
 }
@@ -332,4 +333,16 @@ func (v *verifier) everyFile(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// everyKey derives the trace key of every partition anew. What it finds is due
+// from then on.
+func (v *verifier) everyKey(ctx context.Context) error {
+	found, err := v.c.o.Catalog.Recheck(ctx)
+	v.out.Keys = found.Checked
+	for _, f := range found.Stale {
+		v.wrong(dataset.Promoted{Dataset: f.Dataset, Partition: f.Partition}, "stale_key", "nothing said that it is not what it should be: "+f.What)
+	}
+	v.c.Wake()
+	return err
 }

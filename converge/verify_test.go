@@ -62,7 +62,7 @@ func TestVerifyFindsNothingWrong(t *testing.T) {
 	w.compact() // the versions that were read are gone, their content is not
 	before := w.contents()
 	got := verify(t, w.converger, Verification{All: true, Seed: 1})
-	if len(got.Wrong) > 0 || len(got.Skipped) > 0 || got.Recomputed == 0 || got.Files == 0 {
+	if len(got.Wrong) > 0 || len(got.Skipped) > 0 || got.Recomputed == 0 || got.Keys == 0 || got.Files == 0 {
 		t.Errorf("%+v", got)
 	}
 	w.settle()

@@ -21,7 +21,8 @@ const (
 	// when that input changes, all history follows.
 	Latest WindowKind = "latest"
 	// AsOf reads the version of such an input that was promoted when the output
-	// partition closed; a later change leaves closed history as it was.
+	// partition closed; a later change leaves closed history as it was. Latest with
+	// From is both: as of the close before that day, and the latest since.
 	AsOf WindowKind = "as-of"
 )
 
@@ -31,6 +32,30 @@ type Window struct {
 	Kind WindowKind    `json:"kind"`
 	Lo   time.Duration `json:"lo,omitempty"`
 	Hi   time.Duration `json:"hi,omitempty"`
+	// From is the day from which on output partitions follow a Latest; "" for all.
+	From Partition `json:"from,omitempty"`
+}
+
+// Follows reports whether output partition p, also when it is closed, follows an
+// input that is not cut by time: it does not if it reads it as of its close.
+func (w Window) Follows(p Partition) bool {
+	return w.Kind != AsOf && (w.From == "" || p == Whole || !p.Start().Before(w.From.Start()))
+}
+
+// Dated reports whether some closed partitions read the input as of their close.
+func (w Window) Dated() bool { return w.Kind == AsOf || w.From != "" }
+
+// ParseFrom reads the day of a stage header from which on an input is followed.
+func (w Window) ParseFrom(day string) (Window, error) {
+	p, err := ParsePartition(day)
+	switch {
+	case err != nil || p.Grain() != Day:
+		return w, fmt.Errorf("from %q is not a day: write it as 2026-11-22", day)
+	case w.Kind != Latest:
+		return w, fmt.Errorf("from goes with window `latest`, not with %q", w)
+	}
+	w.From = p
+	return w, nil
 }
 
 // Same is the window of an output partition's own time.
@@ -85,6 +110,9 @@ func parseOffset(s string) (time.Duration, error) {
 
 // String is the header's text of w.
 func (w Window) String() string {
+	if w.From != "" {
+		return fmt.Sprintf("%s from %s", w.Kind, w.From)
+	}
 	if w.Kind != Span {
 		return string(w.Kind)
 	}

@@ -49,3 +49,26 @@ func TestReadersIsTheInverseOfReads(t *testing.T) {
 		}
 	})
 }
+
+func TestFrom(t *testing.T) {
+	w, err := Window{Kind: Latest}.ParseFrom("2026-01-02")
+	if err != nil || w.String() != "latest from 2026-01-02" {
+		t.Fatalf("%v, %v", w, err)
+	}
+	for p, want := range map[Partition]bool{"2026-01-01T23": false, "2026-01-02T00": true, "2026-01-01": false, "2026-01-02": true, Whole: true} {
+		if w.Follows(p) != want {
+			t.Errorf("%s follows is %v", p, !want)
+		}
+	}
+	if (Window{Kind: AsOf}).Follows("2026-01-02") || !(Window{Kind: Latest}).Follows("1970-01-01") {
+		t.Error("as-of follows, or latest does not")
+	}
+	for _, bad := range []struct {
+		w   Window
+		day string
+	}{{Window{Kind: Latest}, "2026-01"}, {Window{Kind: Latest}, "2026-01-02T03"}, {Window{Kind: Latest}, "all"}, {Same, "2026-01-02"}, {Window{Kind: AsOf}, "2026-01-02"}} {
+		if w, err := bad.w.ParseFrom(bad.day); err == nil {
+			t.Errorf("%s from %s was read as %v", bad.w, bad.day, w)
+		}
+	}
+}

@@ -26,7 +26,9 @@ func (s *Stage) CodeIdentity(a Analysis, ast, rejectsAST string, columns []datas
 	h.Number(int64(len(s.Header.Inputs)))
 	for _, name := range s.InputNames() {
 		h.Text(name)
-		h.Text(s.Window(name).String())
+		w := s.Window(name)
+		w.From = "" // it says which version is read, and what is read is in the trace key
+		h.Text(w.String())
 	}
 	called := slices.DeleteFunc(slices.Clone(a.Functions), func(f string) bool { return sem.Functions[f] == 0 })
 	h.Number(int64(len(called)))

@@ -49,6 +49,18 @@ type Header struct {
 // Input is how one input is read.
 type Input struct {
 	Window string `yaml:"window"`
+	// From is the day from which on partitions follow a `latest` input; older ones
+	// read it as it was when they closed.
+	From string `yaml:"from"`
+}
+
+// window parses how an input is read.
+func (in Input) window() (dataset.Window, error) {
+	w, err := dataset.ParseWindow(in.Window)
+	if err != nil || in.From == "" {
+		return w, err
+	}
+	return w.ParseFrom(in.From)
 }
 
 // Late says how a stage meets late data.
@@ -154,12 +166,14 @@ func (s *Stage) validate() []Problem {
 		bad("inputs", "the stage has no inputs", "list each table of the FROM clause under `inputs:`")
 	}
 	for name, in := range h.Inputs {
-		w, err := dataset.ParseWindow(in.Window)
+		w, err := in.window()
 		switch {
 		case err != nil:
 			bad(name, fmt.Sprintf("input %s: %v", name, err), "correct the window")
 		case h.Partition == dataset.None && w.Kind == dataset.Span:
 			bad(name, fmt.Sprintf("input %s: a stage with `partition: none` has no time of its own for a window", name), "use `window: all` or `latest`")
+		case h.Partition == dataset.None && w.From != "":
+			bad(name, fmt.Sprintf("input %s: a stage with `partition: none` has no history that could stay", name), "leave `from` out")
 		}
 	}
 	for key, text := range map[string]string{"debounce": h.Late.Debounce, "allowance": h.Late.Allowance} {
@@ -195,7 +209,7 @@ func (s *Stage) Line(key string) int {
 
 // Window returns the parsed window of an input; the header was validated.
 func (s *Stage) Window(input string) dataset.Window {
-	w, err := dataset.ParseWindow(s.Header.Inputs[input].Window)
+	w, err := s.Header.Inputs[input].window()
 	if err != nil {
 		return dataset.Window{}
 	}

@@ -51,6 +51,9 @@ func (c verifyCmd) Run(ctx context.Context, g *globals, term terminal) error {
 
 func printVerified(term terminal, v converge.Verified) error {
 	fmt.Fprintf(term.out, "seed %d: %d partitions, %d computed again, %d files read\n", v.Seed, v.Partitions, v.Recomputed, v.Files)
+	if v.Keys > 0 {
+		fmt.Fprintf(term.out, "%d trace keys derived anew\n", v.Keys)
+	}
 	for _, list := range []struct {
 		word string
 		of   []converge.Finding

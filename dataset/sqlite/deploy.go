@@ -126,10 +126,11 @@ func (t *tx) deploy(s dataset.Deployment) (isNew bool, err error) {
 	if d, err = t.group(d, s); err != nil {
 		return false, err
 	}
-	if err := t.connect(d, s.Edges); err != nil {
+	redated, err := t.connect(d, s.Edges)
+	if err != nil {
 		return false, err
 	}
-	if !isNew && !wasAside {
+	if !isNew && !wasAside && !redated {
 		return false, nil
 	}
 	if err := t.dirtyAll(d, s); err != nil {
@@ -217,26 +218,39 @@ func (t *tx) group(d Dataset, s dataset.Deployment) (Dataset, error) {
 	return t.dataset(s.Spec.Name)
 }
 
-func (t *tx) connect(d Dataset, edges []dataset.Edge) error {
-	if err := t.exec("DELETE FROM edges WHERE dataset_id = ?", d.ID); err != nil {
-		return err
+// connect records what a stage reads. It reports whether closed partitions read an
+// input as of another time than before, which is no part of a code identity.
+func (t *tx) connect(d Dataset, edges []dataset.Edge) (redated bool, err error) {
+	before := map[string]dataset.Partition{}
+	err = t.each("DELETE FROM edges WHERE dataset_id = ? RETURNING (SELECT name FROM datasets WHERE id = input_id), since", []any{d.ID},
+		func(scan func(...any) error) error {
+			var name string
+			var since dataset.Partition
+			err := scan(&name, &since)
+			before[name] = since
+			return err
+		})
+	if err != nil {
+		return false, err
 	}
 	for _, e := range edges {
+		since, known := before[e.Input]
+		redated = redated || known && since != e.Window.From
 		in, err := t.dataset(e.Input)
 		if err != nil {
-			return err
+			return false, err
 		}
 		producer := in.ID
 		if in.RejectsOf != 0 {
 			producer = in.RejectsOf
 		}
-		err = t.exec("INSERT INTO edges (dataset_id, input_id, producer_id, kind, lo, hi, frozen) VALUES (?,?,?,?,?,?,?)",
-			d.ID, in.ID, producer, e.Window.Kind, e.Window.Lo.Microseconds(), e.Window.Hi.Microseconds(), in.Release != d.Release)
+		err = t.exec("INSERT INTO edges (dataset_id, input_id, producer_id, kind, lo, hi, since, frozen) VALUES (?,?,?,?,?,?,?,?)",
+			d.ID, in.ID, producer, e.Window.Kind, e.Window.Lo.Microseconds(), e.Window.Hi.Microseconds(), e.Window.From, in.Release != d.Release)
 		if err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return redated, nil
 }
 
 // dirtyAll marks every partition the stage has or could have from its inputs.

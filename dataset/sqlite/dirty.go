@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -31,13 +32,13 @@ func (t *tx) addCause(kind, detail string) (cause, error) {
 // readersOf lists how stages at work read an input.
 func (t *tx) readersOf(inputID int64) ([]edge, error) {
 	var out []edge
-	err := t.each(`SELECT `+datasetColumns+`, window, lo, hi FROM (
-		SELECT d.*, e.kind AS window, e.lo, e.hi FROM edges e JOIN datasets d ON d.id = e.dataset_id
+	err := t.each(`SELECT `+datasetColumns+`, window, lo, hi, since FROM (
+		SELECT d.*, e.kind AS window, e.lo, e.hi, e.since FROM edges e JOIN datasets d ON d.id = e.dataset_id
 		WHERE e.input_id = ? AND d.retired_at IS NULL AND d.paused = 0)`, []any{inputID},
 		func(scan func(...any) error) error {
 			var e edge
 			var lo, hi int64
-			d, err := scanDataset(func(dst ...any) error { return scan(append(dst, &e.window.Kind, &lo, &hi)...) })
+			d, err := scanDataset(func(dst ...any) error { return scan(append(dst, &e.window.Kind, &lo, &hi, &e.window.From)...) })
 			e.stage = d
 			e.window.Lo, e.window.Hi = time.Duration(lo)*time.Microsecond, time.Duration(hi)*time.Microsecond
 			out = append(out, e)
@@ -79,10 +80,8 @@ func (t *tx) dirtyThrough(e edge, p partition, why cause) error {
 	switch {
 	case grain == dataset.None:
 		return t.markDirty(e.stage, []dataset.Partition{dataset.Whole}, why)
-	case e.window.Kind == dataset.AsOf:
-		return t.dirtyExisting(e.stage, why, "closed_at IS NULL")
-	case e.window.Kind == dataset.Latest:
-		return t.dirtyExisting(e.stage, why, "TRUE")
+	case e.window.Kind == dataset.AsOf || e.window.Kind == dataset.Latest:
+		return t.dirtyExisting(e.stage, why, following(e.window))
 	case e.window.Kind == dataset.All:
 		if err := t.dirtyExisting(e.stage, why, "TRUE"); err != nil {
 			return err
@@ -99,6 +98,17 @@ func (t *tx) dirtyThrough(e edge, p partition, why cause) error {
 		names = append(names, own...) // p does not count for its own time, but may be what anchors it
 	}
 	return t.markDirty(e.stage, names, why)
+}
+
+// following is the SQL of the partitions that follow an input that is not cut.
+func following(w dataset.Window) string {
+	switch {
+	case w.Kind == dataset.AsOf:
+		return "closed_at IS NULL"
+	case w.From != "":
+		return fmt.Sprintf("(closed_at IS NULL OR starts >= %d)", micros(w.From.Start()))
+	}
+	return "TRUE"
 }
 
 // sharing lists the partitions of a grain that share time with q.

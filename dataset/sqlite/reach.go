@@ -165,10 +165,8 @@ func (r *reach) through(s Planned, id int64) (because []string, err error) {
 		switch {
 		case s.Grain == dataset.None:
 			err = r.exec("INSERT OR IGNORE INTO reach VALUES (?, 0, 0)", s.Name)
-		case e.Window.Kind == dataset.AsOf:
-			err = r.existing(s, id, "closed_at IS NULL")
-		case e.Window.Kind == dataset.Latest:
-			err = r.existing(s, id, "TRUE")
+		case e.Window.Kind == dataset.AsOf || e.Window.Kind == dataset.Latest:
+			err = r.existing(s, id, following(e.Window))
 		case e.Window.Kind == dataset.All:
 			if err = r.existing(s, id, "TRUE"); err == nil {
 				err = r.sharing(s, e)

@@ -154,7 +154,7 @@ func (s rechecked) slow() bool {
 
 // listed reports whether what a partition reads must be listed.
 func (s rechecked) listed() bool {
-	return slices.ContainsFunc(s.edges, func(e reading) bool { return e.special || e.window.Kind == dataset.AsOf })
+	return slices.ContainsFunc(s.edges, func(e reading) bool { return e.special || e.window.Dated() })
 }
 
 func (t *tx) planRecheck() (plan recheck, err error) {

@@ -75,6 +75,7 @@ CREATE TABLE edges (
   kind       TEXT NOT NULL,            -- span, all, latest, as-of
   lo         INTEGER NOT NULL,
   hi         INTEGER NOT NULL,
+  since      TEXT NOT NULL DEFAULT '', -- the day from which on a latest input is followed
   frozen     INTEGER NOT NULL DEFAULT 0, -- 1: reader and input are not of one release group
   PRIMARY KEY (dataset_id, input_id)
 ) WITHOUT ROWID;

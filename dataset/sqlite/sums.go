@@ -216,7 +216,7 @@ func (t *tx) leavesFrom(datasetID, from, to int64) (total dataset.Sum, err error
 // group, or reads something as of a time.
 func (t *tx) readSums(own partition, edges []reading) (out []dataset.Read, plain bool, err error) {
 	for _, e := range edges {
-		if e.window.Kind == dataset.AsOf || e.special {
+		if e.window.Dated() || e.special {
 			return nil, false, nil
 		}
 		in := everything
@@ -248,12 +248,12 @@ func (r reading) timed() bool {
 
 // edgesOf lists what a stage reads, in order of name.
 func (t *tx) edgesOf(stageID int64) (out []reading, err error) {
-	err = t.each(`SELECT d.id, d.name, d.grain, e.kind, e.lo, e.hi, EXISTS (SELECT 1 FROM pins n WHERE n.stage_id = e.dataset_id) OR EXISTS (SELECT 1 FROM groups g WHERE g.dataset_id = e.dataset_id)
+	err = t.each(`SELECT d.id, d.name, d.grain, e.kind, e.lo, e.hi, e.since, EXISTS (SELECT 1 FROM pins n WHERE n.stage_id = e.dataset_id) OR EXISTS (SELECT 1 FROM groups g WHERE g.dataset_id = e.dataset_id)
 		FROM edges e JOIN datasets d ON d.id = e.input_id WHERE e.dataset_id = ? ORDER BY d.name`, []any{stageID},
 		func(scan func(...any) error) error {
 			var r reading
 			var lo, hi int64
-			err := scan(&r.inputID, &r.input, &r.grain, &r.window.Kind, &lo, &hi, &r.special)
+			err := scan(&r.inputID, &r.input, &r.grain, &r.window.Kind, &lo, &hi, &r.window.From, &r.special)
 			r.window.Lo, r.window.Hi = time.Duration(lo)*time.Microsecond, time.Duration(hi)*time.Microsecond
 			out = append(out, r)
 			return err

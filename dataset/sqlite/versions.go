@@ -192,7 +192,7 @@ func (t *tx) readAsOf(d Dataset) (read bool, err error) {
 	if d.Spec.Grain != dataset.None {
 		return false, nil
 	}
-	err = t.QueryRowContext(t.ctx, "SELECT EXISTS (SELECT 1 FROM edges WHERE producer_id IN (?, ?) AND kind = 'as-of')", d.ID, d.RejectsOf).Scan(&read)
+	err = t.QueryRowContext(t.ctx, "SELECT EXISTS (SELECT 1 FROM edges WHERE producer_id IN (?, ?) AND (kind = 'as-of' OR since <> ''))", d.ID, d.RejectsOf).Scan(&read)
 	return read, err
 }
 

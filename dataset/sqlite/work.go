@@ -35,13 +35,13 @@ func (c *Catalog) Inputs(ctx context.Context, stage string, p dataset.Partition)
 }
 
 func (t *tx) inputs(own partition) (out []dataset.Promoted, err error) {
-	err = t.each(`SELECT d.id, d.name, COALESCE(g.name, ''), e.kind, e.lo, e.hi FROM edges e JOIN datasets d ON d.id = e.input_id
+	err = t.each(`SELECT d.id, d.name, COALESCE(g.name, ''), e.kind, e.lo, e.hi, e.since FROM edges e JOIN datasets d ON d.id = e.input_id
 			LEFT JOIN groups g ON g.dataset_id = d.id WHERE e.dataset_id = ? ORDER BY d.name`, []any{own.dataset.ID},
 		func(scan func(...any) error) error {
 			var lo, hi int64
 			var in Dataset
 			var w dataset.Window
-			if err := scan(&in.ID, &in.Spec.Name, &in.Release, &w.Kind, &lo, &hi); err != nil {
+			if err := scan(&in.ID, &in.Spec.Name, &in.Release, &w.Kind, &lo, &hi, &w.From); err != nil {
 				return err
 			}
 			w.Lo, w.Hi = time.Duration(lo)*time.Microsecond, time.Duration(hi)*time.Microsecond
@@ -93,7 +93,7 @@ func (t *tx) readThrough(input Dataset, w dataset.Window, own partition) ([]data
 		in = w.Reads(own.name)
 	}
 	number, args := readBy(own.dataset, input)
-	if w.Kind == dataset.AsOf && own.closed {
+	if !w.Follows(own.name) && own.closed {
 		// The version that was promoted when the partition closed, else the first.
 		number = `COALESCE((SELECT MAX(number) FROM versions WHERE partition_id = p.id AND created_at <= ?),
 			(SELECT MIN(number) FROM versions WHERE partition_id = p.id))`
