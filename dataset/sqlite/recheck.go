@@ -248,7 +248,8 @@ func (w *slide) move(from, to int64) {
 func (w *slide) sum() dataset.Sum { return w.of.prefix[w.end].Sub(w.of.prefix[w.begin]) }
 
 func (t *tx) series(datasetID int64, g dataset.Grain, from, to time.Time) (*series, error) {
-	s := &series{prefix: []dataset.Sum{{}}, spanUS: g.Span().Microseconds()}
+	most := int(to.Sub(from)/g.Span()) + 1
+	s := &series{starts: make([]int64, 0, most), prefix: make([]dataset.Sum, 1, most+1), keys: make([][32]byte, 0, most), spanUS: g.Span().Microseconds()}
 	rows, err := t.QueryContext(t.ctx, `SELECT p.starts, v.rows, v.hash, v.trace_key FROM partitions p INDEXED BY partitions_by_start
 		JOIN pointers x ON x.partition_id = p.id AND x.view = 'main'
 		JOIN versions v ON v.partition_id = p.id AND v.number = x.version
@@ -276,15 +277,15 @@ func (t *tx) series(datasetID int64, g dataset.Grain, from, to time.Time) (*seri
 
 // sumUp adds the partitions that start in a block to the sums there should be.
 func (s *series) sumUp(datasetID int64, g dataset.Grain, block dataset.Interval, sums map[unit]dataset.Sum) {
-	levels := levelsOf(g)
-	for i, start := range s.starts {
-		if start < micros(block.Start) || start >= micros(block.End) {
-			continue
-		}
-		leaf := s.prefix[i+1].Sub(s.prefix[i])
-		for _, l := range levels {
-			u := unit{datasetID, l, micros(l.floor(time.UnixMicro(start)))}
-			sums[u] = sums[u].Add(leaf)
+	first, _ := slices.BinarySearch(s.starts, micros(block.Start))
+	end, _ := slices.BinarySearch(s.starts, micros(block.End))
+	for _, l := range levelsOf(g) {
+		for at := first; at < end; {
+			from := l.floor(time.UnixMicro(s.starts[at]))
+			u := unit{datasetID, l, micros(from)}
+			next, _ := slices.BinarySearch(s.starts[at:end], micros(l.ceil(from.Add(time.Microsecond))))
+			sums[u] = sums[u].Add(s.prefix[at+next].Sub(s.prefix[at]))
+			at += next
 		}
 	}
 }
