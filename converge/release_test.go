@@ -160,6 +160,7 @@ func TestReleaseGroupShowsOneState(t *testing.T) {
 		}
 		g.settle()
 		g.check()
+		g.recheck()
 		g.glance(len(g.states) - 1)
 	})
 }
