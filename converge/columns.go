@@ -92,14 +92,15 @@ func (c *Converger) narrow(s *deployed, q dataset.Promoted) (input, bool) {
 // inputs that changed and that nobody hashed so: what a row-wise stage appended.
 // It does so only where it may spare the run, so appends themselves cost nothing:
 // every change must be in an input with a key of which the stage does not see
-// all, and must leave the number of rows as it was.
+// all, and must leave the number of rows as it was. It stops at the first change
+// that the stage sees.
 func (c *Converger) proveByColumns(ctx context.Context, a *answer) error {
-	unproven, may, err := c.unproven(ctx, a)
-	if err != nil || !may || len(unproven) == 0 {
-		return err
+	changes, may := c.changes(a)
+	if !may {
+		return nil
 	}
-	for _, q := range unproven {
-		if unique, err := c.prove(ctx, q); err != nil || !unique {
+	for _, x := range changes {
+		if alike, err := c.alike(ctx, x); err != nil || !alike {
 			return err
 		}
 	}
@@ -110,11 +111,17 @@ func (c *Converger) proveByColumns(ctx context.Context, a *answer) error {
 	return nil
 }
 
-// unproven lists the versions, read before or to be read now, without hashes by
-// column, and says whether the run may be spared if they had them.
-func (c *Converger) unproven(ctx context.Context, a *answer) (out []dataset.Promoted, may bool, err error) {
+// change is a partition of an input that was read and that has other rows now.
+type change struct {
+	in       input
+	was, now dataset.Promoted
+}
+
+// changes lists what changed since the promoted version was made, and says
+// whether the run may be spared if the stage does not see it.
+func (c *Converger) changes(a *answer) (out []change, may bool) {
 	if !a.standsByDefinition() || len(a.prior.Reads) != len(a.build.Inputs) {
-		return nil, false, nil
+		return nil, false
 	}
 	was := map[place]dataset.Promoted{}
 	for _, q := range a.prior.Reads {
@@ -125,37 +132,53 @@ func (c *Converger) unproven(ctx context.Context, a *answer) (out []dataset.Prom
 		if both && dataset.Leaf(q) == dataset.Leaf(old) {
 			continue
 		}
-		if _, narrow := c.narrow(a.stage, q); !narrow || !both || old.Rows != q.Rows {
-			return nil, false, nil
+		in, narrow := c.narrow(a.stage, q)
+		if !narrow || !both || old.Rows != q.Rows {
+			return nil, false
 		}
-		for _, v := range []dataset.Promoted{old, q} {
-			h, err := c.o.Catalog.Keyed(ctx, v)
-			if err != nil || h != nil && !h.Proven() {
-				return nil, false, err
-			}
-			if h == nil {
-				out = append(out, v)
-			}
-		}
+		out = append(out, change{in, old, q})
 	}
-	return out, true, nil
+	return out, true
 }
 
-// prove has the engine read a version and records its hashes by column. What
-// cannot be read any more, or has not the key, is not proven.
-func (c *Converger) prove(ctx context.Context, q dataset.Promoted) (unique bool, err error) {
+// alike reports whether a reader cannot tell what is there now from what was.
+func (c *Converger) alike(ctx context.Context, x change) (bool, error) {
+	now, err := c.prove(ctx, x.now)
+	if err != nil || !now.Proven() {
+		return false, err
+	}
+	was, err := c.prove(ctx, x.was)
+	if err != nil || !was.Proven() {
+		return false, err
+	}
+	return dataset.LeafOfColumns(x.was, *was, x.in.seen) == dataset.LeafOfColumns(x.now, *now, x.in.seen), nil
+}
+
+// prove returns the hashes by column of a version. If nobody knows them, it has
+// the engine read the version, and records them. What cannot be read any more is
+// not proven.
+func (c *Converger) prove(ctx context.Context, q dataset.Promoted) (*dataset.ColumnHashes, error) {
 	c.proving.Lock() // several readers want the same proof at the same time
 	defer c.proving.Unlock()
 	if h, err := c.o.Catalog.Keyed(ctx, q); err != nil || h != nil {
-		return h.Proven(), err
+		return h, err
 	}
 	segments, err := c.o.Catalog.Segments(ctx, []dataset.Promoted{q})
 	if errors.Is(err, dataset.ErrSegmentGone) {
-		return false, nil
+		return dataset.NotUnique(), nil
 	}
 	if err != nil {
-		return false, err
+		return nil, err
 	}
+	h, err := c.hashByColumn(ctx, q, segments)
+	if err != nil {
+		return nil, err
+	}
+	return h, c.o.Catalog.SetKeyed(ctx, q, h)
+}
+
+// hashByColumn reads a version for its hashes by column.
+func (c *Converger) hashByColumn(ctx context.Context, q dataset.Promoted, segments []dataset.Segment) (*dataset.ColumnHashes, error) {
 	t := engine.Table{Name: q.Dataset}
 	for _, s := range segments {
 		t.Files = append(t.Files, c.o.Store.Path(s.Object))
@@ -163,17 +186,16 @@ func (c *Converger) prove(ctx context.Context, q dataset.Promoted) (unique bool,
 	key := c.Key(q.Dataset)
 	res, err := c.o.Engine.Build(ctx, engine.BuildJob{SQL: "FROM " + q.Dataset, Tables: []engine.Table{t}, Key: key, OrderBy: key, Limits: c.o.Limits})
 	if _, isSQL := errors.AsType[*engine.SQLError](err); isSQL {
-		return false, c.o.Catalog.SetKeyed(ctx, q, dataset.NotUnique())
+		return dataset.NotUnique(), nil // it has not these columns
 	}
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	if err := os.Remove(res.Output.Path); err != nil {
-		return false, err
+		return nil, err
 	}
-	keyed := res.Output.Keyed
-	if keyed == nil || res.Output.Hash != q.Hash { // hashed by another scheme, it is not comparable
-		keyed = dataset.NotUnique()
+	if res.Output.Keyed == nil || res.Output.Hash != q.Hash { // hashed by another scheme, it is not comparable
+		return dataset.NotUnique(), nil
 	}
-	return keyed.Proven(), c.o.Catalog.SetKeyed(ctx, q, keyed)
+	return res.Output.Keyed, nil
 }
