@@ -1,6 +1,7 @@
 package converge
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -216,13 +217,13 @@ func (w *world) thereAndBack(t *rapid.T) {
 		w.check()
 		w.pass(time.Second)
 	}
-	timed, whole := w.ledger.timed, w.ledger.whole
+	timed, whole, ran := w.ledger.timed, w.ledger.whole, len(w.ledger.ran)
 	w.stages, w.sides = stages, sides
 	w.deploy()
 	w.settle()
 	w.check()
 	if n, m := w.ledger.timed-timed, w.ledger.whole-whole; n > 0 || (m > 0 && !closed) {
-		w.tb.Fatalf("going back to what was on record computed %d partitions", n+m)
+		w.tb.Fatalf("going back to what was on record computed %v", w.ledger.ran[ran:])
 	}
 }
 
@@ -288,8 +289,8 @@ func (w *world) killed(t *rapid.T) {
 // an obvious computation over all raw rows gives, and nothing was computed twice
 // under one trace key.
 //
-// REEDBED_CASES says how many; -rapid.seed, with the seed a failure prints, begins
-// with the one that failed.
+// REEDBED_CASES says how many; -rapid.seed, with the seed that a failure prints,
+// begins with the one that failed.
 func TestConvergesToWhatScratchGives(t *testing.T) {
 	shards(t, 1, func(t *testing.T, check func(*testing.T, func(*rapid.T))) {
 		synctest.Test(t, func(t *testing.T) {
@@ -327,7 +328,7 @@ func live(t *rapid.T, b backend, catalog []byte) {
 const cases = 500
 
 // shards runs cases, or as many as REEDBED_CASES says, divided by cost, in
-// parallel: each shard as many as -rapid.checks, with a seed of its own.
+// parallel: each shard a hundred, with a seed of its own.
 func shards(t *testing.T, cost int, shard func(t *testing.T, check func(*testing.T, func(*rapid.T)))) {
 	number := func(text string) uint64 {
 		v, err := strconv.ParseUint(text, 10, 64)
@@ -340,25 +341,38 @@ func shards(t *testing.T, cost int, shard func(t *testing.T, check func(*testing
 	if text := os.Getenv("REEDBED_CASES"); text != "" {
 		n = int(number(text))
 	}
-	each := int(number(flag.Lookup("rapid.checks").Value.String()))
+	const each = 100
 	if testing.Short() {
-		n, each = n/50, each/5 // as rapid does
+		n /= 50
 	}
-	n /= cost
-	base := number(flag.Lookup("rapid.seed").Value.String())
-	if base == 0 {
-		base = rand.Uint64N(1 << 40)
+	n = max(1, n/cost)
+	set := func(name string, value uint64) {
+		if err := flag.Set(name, strconv.FormatUint(value, 10)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	t.Logf("-rapid.seed=%d", base)
-	var seeding sync.Mutex
-	for i := range (n + each - 1) / each {
+	seed, checks := number(flag.Lookup("rapid.seed").Value.String()), number(flag.Lookup("rapid.checks").Value.String())
+	t.Cleanup(func() {
+		set("rapid.seed", seed)
+		set("rapid.checks", checks)
+	})
+	base := cmp.Or(seed, rand.Uint64N(1<<40))
+	t.Logf("%d cases; -rapid.seed=%d", n, base)
+	var starting sync.Mutex
+	for i := 0; i*each < n; i++ {
 		t.Run(strconv.Itoa(i), func(t *testing.T) {
 			t.Parallel()
 			shard(t, func(t *testing.T, property func(*rapid.T)) {
-				// rapid reads the seed, which is one for the process, before the first case.
-				seeding.Lock()
-				begun := sync.OnceFunc(seeding.Unlock)
-				if err := flag.Set("rapid.seed", strconv.FormatUint(base+uint64(i)<<20, 10)); err != nil {
+				// rapid reads its flags, of which a process has one set, before the first case.
+				starting.Lock()
+				begun := sync.OnceFunc(starting.Unlock)
+				set("rapid.seed", base+uint64(i)<<20)
+				here := min(each, n-i*each)
+				if testing.Short() {
+					here *= 5 // which rapid undoes
+				}
+				set("rapid.checks", uint64(here))
+				if err := flag.Set("rapid.shrinktime", "3s"); err != nil { // of the bubble's time, which is a minute or more
 					t.Fatal(err)
 				}
 				rapid.Check(noDeadline{t}, func(t *rapid.T) {

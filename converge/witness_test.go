@@ -93,9 +93,9 @@ func (w *witness) Build(ctx context.Context, job engine.BuildJob) (engine.BuildR
 	if err != nil {
 		return out, err
 	}
+	w.succeeded.Add(1)
 	if err := w.pass(ctx, true); err != nil {
 		return engine.BuildResult{}, err
 	}
-	w.succeeded.Add(1)
 	return out, nil
 }

@@ -94,12 +94,16 @@ const (
 // The catalog's file is a copy of one of newCatalog. Without a backend it has
 // one of its own, in memory.
 func newWorld(tb rapid.TB, b backend, catalog []byte) *world {
+	return newWorldIn(inMemory(), tb, b, catalog)
+}
+
+func newWorldIn(dir string, tb rapid.TB, b backend, catalog []byte) *world {
 	w := &world{
 		tb: tb, base: time.Now().UTC().Truncate(time.Hour).Add(-present * time.Hour).Truncate(24 * time.Hour),
 		sides: map[string][]int64{}, raw: map[int64][]row{}, closed: map[place]map[string][]int64{},
 	}
 	var err error
-	w.dir, err = os.MkdirTemp(inMemory(), "reedbed-converge-") //nolint:usetesting // in memory, where there is such a folder
+	w.dir, err = os.MkdirTemp(dir, "reedbed-converge-") //nolint:usetesting // in memory, where there is such a folder
 	w.must(err)
 	w.mark.Store(w.base.UnixMicro())
 	for _, sub := range []string{"out", "store", "data"} {
