@@ -50,7 +50,7 @@ func (c *Converger) Deploy(ctx context.Context, p Project) ([]stage.Problem, err
 			def.sides = append(def.sides, sideInput{SideInput: sideOnRecord(s)})
 		}
 	}
-	_, err = d.deploy(ctx, def, before, dataset.Application{Action: dataset.First, Actor: self, GitRevision: p.GitRevision})
+	err = d.deploy(ctx, def, before, dataset.Application{Action: dataset.First, Actor: self, GitRevision: p.GitRevision})
 	return d.problems, err
 }
 
@@ -67,21 +67,22 @@ func (c *Converger) Resume(ctx context.Context) ([]stage.Problem, error) {
 		return nil, err
 	}
 	d := c.newDeployment()
-	_, err = d.deploy(ctx, fromRecord(before), before, dataset.Application{Action: dataset.Upgrade, Actor: self})
+	err = d.deploy(ctx, fromRecord(before), before, dataset.Application{Action: dataset.Upgrade, Actor: self})
 	return d.problems, err
 }
 
 // deploy puts to work what can run of def.
-func (d *deployment) deploy(ctx context.Context, def definitions, before sqlite.Deployed, a dataset.Application) (sqlite.Applied, error) {
+func (d *deployment) deploy(ctx context.Context, def definitions, before sqlite.Deployed, a dataset.Application) error {
 	known, err := d.known(ctx, def.sides)
 	if err != nil {
-		return sqlite.Applied{}, err
+		return err
 	}
 	set, err := d.read(ctx, def, known, before)
 	if err != nil {
-		return sqlite.Applied{}, err
+		return err
 	}
-	return d.put(ctx, def, set, a)
+	_, err = d.put(ctx, def, set, a)
+	return err
 }
 
 // put makes set, which is bound, what runs.

@@ -246,6 +246,6 @@ func contentHash(rows []row) (h dataset.ContentHash) {
 }
 
 // Report is not what programs are asked for.
-func (e *fakeEngine) Report(context.Context, engine.QueryJob, io.Writer) (engine.QueryResult, error) {
+func (f *fakeEngine) Report(context.Context, engine.QueryJob, io.Writer) (engine.QueryResult, error) {
 	return engine.QueryResult{}, errors.ErrUnsupported
 }

@@ -271,7 +271,7 @@ func (n *Node) applyOwn(ctx context.Context) error {
 	var problems []stage.Problem
 	for _, r := range plan.Refusals {
 		problems = append(problems, r.Problem)
-		n.log.Error("nothing was deployed", "problem", r.Problem.Error())
+		n.log.Error("nothing was deployed", "problem", r.Error())
 	}
 	n.problems.set("stages", problems)
 	n.compareFiles(ctx)

@@ -48,12 +48,16 @@ func (s *Stage) CheckSteady(a Analysis) []Problem {
 func (a Analysis) unsteady() []unsteady {
 	var out []unsteady
 	for _, f := range a.Volatile() {
-		out = append(out, unsteady{f, f + "() gives another answer each time, so the stage could never be recomputed exactly",
-			"use a column of the input, such as received_at, or getvariable('partition_start')"})
+		out = append(out, unsteady{
+			f, f + "() gives another answer each time, so the stage could never be recomputed exactly",
+			"use a column of the input, such as received_at, or getvariable('partition_start')",
+		})
 	}
 	if a.Sampled {
-		out = append(out, unsteady{"sample", "a sample is another one each time, so the stage could never be recomputed exactly",
-			"choose rows by a hash of their key, such as hash(event_id) % 10 = 0"})
+		out = append(out, unsteady{
+			"sample", "a sample is another one each time, so the stage could never be recomputed exactly",
+			"choose rows by a hash of their key, such as hash(event_id) % 10 = 0",
+		})
 	}
 	w := steadiness{}
 	w.look(a.root, false)
