@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -11,7 +12,8 @@ import (
 // refused rows of a version stay with it, so that going back to it finds both.
 const freeable = `SELECT partition_id, number FROM versions
 	WHERE freed_at IS NULL AND NOT ` + heldVersion + `
-	AND partition_id IN (SELECT p.id FROM partitions p JOIN datasets d ON d.id = p.dataset_id WHERE p.closed_at IS NOT NULL AND d.kind IN ('stage', 'rejected'))
+	AND EXISTS (SELECT 1 FROM partitions p JOIN datasets d ON d.id = p.dataset_id
+		WHERE p.id = versions.partition_id AND p.closed_at IS NOT NULL AND d.kind IN ('stage', 'rejected'))
 	AND ?1 <= (SELECT COUNT(*) FROM versions n WHERE n.partition_id = versions.partition_id AND n.number > versions.number AND n.freed_at IS NULL
 		AND NOT EXISTS (SELECT 1 FROM pointers x WHERE x.partition_id = n.partition_id AND x.version = n.number)
 		AND NOT EXISTS (SELECT 1 FROM release_inputs x WHERE x.partition_id = n.partition_id AND x.version = n.number))
@@ -32,37 +34,60 @@ type Freed struct {
 // told; whoever needs their rows computes them again. Collect removes the files
 // when nobody can be reading them any more: a crash in between loses nothing.
 func (c *Catalog) Free(ctx context.Context, keep int) (out Freed, err error) {
-	err = c.update(ctx, func(t *tx) error {
-		out, err = t.free(keep)
-		return err
-	})
-	return out, err
-}
-
-func (t *tx) free(keep int) (out Freed, err error) {
-	type place struct{ partitionID, number int64 }
 	for {
-		var found []place
-		err := t.each(freeable, []any{keep}, func(scan func(...any) error) error {
-			var p place
-			err := scan(&p.partitionID, &p.number)
-			found = append(found, p)
+		var found []int64
+		err := c.view(ctx, func(t *tx) (err error) { // looking takes long, and must hold nobody up
+			found, err = t.freeablePartitions(keep)
 			return err
 		})
 		if err != nil || len(found) == 0 {
 			return out, err
 		}
-		for _, p := range found { // those that refused rows hold are freed in the next round
-			bytes, err := t.release(p.partitionID, p.number)
+		for some := range slices.Chunk(found, 500) {
+			err := c.update(ctx, func(t *tx) error { return t.free(some, keep, &out) })
 			if err != nil {
 				return out, err
 			}
-			if err := t.exec("UPDATE versions SET freed_at = ? WHERE partition_id = ? AND number = ?", t.now, p.partitionID, p.number); err != nil {
-				return out, err
+		}
+	}
+}
+
+func (t *tx) freeablePartitions(keep int) (ids []int64, err error) {
+	err = t.each("SELECT DISTINCT partition_id FROM ("+freeable+")", []any{keep}, func(scan func(...any) error) error {
+		var id int64
+		err := scan(&id)
+		ids = append(ids, id)
+		return err
+	})
+	return ids, err
+}
+
+// free takes what may be taken of some partitions. What was refused with a version
+// is found after it, in another round.
+func (t *tx) free(partitions []int64, keep int, out *Freed) error {
+	for _, id := range partitions {
+		var numbers []int64
+		err := t.each(freeable+" AND partition_id = ?2", []any{keep, id}, func(scan func(...any) error) error {
+			var number int64
+			err := scan(&id, &number)
+			numbers = append(numbers, number)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, number := range numbers {
+			bytes, err := t.release(id, number)
+			if err != nil {
+				return err
+			}
+			if err := t.exec("UPDATE versions SET freed_at = ? WHERE partition_id = ? AND number = ?", t.now, id, number); err != nil {
+				return err
 			}
 			out.Versions, out.Bytes = out.Versions+1, out.Bytes+bytes
 		}
 	}
+	return nil
 }
 
 // Garbage is what a garbage collection does or would do.
@@ -79,8 +104,17 @@ var errRehearsed = errors.New("rehearsed")
 // Preview says what Free and then Collect would do now, and changes nothing.
 func (c *Catalog) Preview(ctx context.Context, keep int, grace time.Duration) (out Garbage, err error) {
 	err = c.update(ctx, func(t *tx) error {
-		if out.Freed, err = t.free(keep); err != nil {
-			return err
+		for {
+			found, err := t.freeablePartitions(keep)
+			if err != nil {
+				return err
+			}
+			if len(found) == 0 {
+				break
+			}
+			if err := t.free(found, keep, &out.Freed); err != nil {
+				return err
+			}
 		}
 		t.now++ // Collect comes after Free
 		if out.Removed, err = t.collect(grace); err != nil {
