@@ -63,6 +63,9 @@ func (t *tx) put(a dataset.Application) (out Applied, err error) {
 	if err := t.markBetween(a.Stages, t.changed); err != nil {
 		return out, err
 	}
+	if err := t.findAncestors(); err != nil {
+		return out, err
+	}
 	out.ID, out.GitRevisions, err = t.closeApply(before, sides)
 	return out, err
 }

@@ -25,7 +25,7 @@ func (c *Catalog) Deploy(ctx context.Context, stages []dataset.Deployment, pause
 				changed = append(changed, s.Spec.Name)
 			}
 		}
-		return nil
+		return t.findAncestors()
 	})
 	return changed, err
 }

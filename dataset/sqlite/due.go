@@ -11,10 +11,13 @@ import (
 )
 
 // runnable are the dirty entries that may run at ?1 (now) or, being postponed
-// only, by ?2, with nothing that they read about to change first; what a release group reads
-// from outside stays as it is for as long as it works. A failed input
-// waits for its retry and holds nobody up until then; and live work is not held
-// up for long (?3) by inputs that are never at rest.
+// only, by ?2, with nothing about to change first that they read, or that what
+// they read through time is made from: a long window would run again for each
+// partition in it. What a release group reads from outside stays as it is for as
+// long as it works. A failed input waits for its retry and holds nobody up until
+// then; and live work is not held up for long (?3) by inputs that are never at
+// rest. Through inputs read whole, such as a model made of all of time, only the
+// input itself counts: something above it is nearly always due.
 const runnable = `SELECT d.name, d.owner, d.depth, w.name, w.generation, p.closed_at IS NOT NULL, w.attempts, w.failed_key, w.since
 	FROM dirty w JOIN datasets d ON d.id = w.dataset_id
 	LEFT JOIN partitions p ON p.dataset_id = w.dataset_id AND p.name = w.name
@@ -22,9 +25,9 @@ const runnable = `SELECT d.name, d.owner, d.depth, w.name, w.generation, p.close
 	AND (w.since < ?3 OR (NOT EXISTS (SELECT 1 FROM edges e JOIN dirty u ON u.dataset_id = e.producer_id
 		WHERE e.dataset_id = w.dataset_id AND (e.kind <> 'span' OR w.ends = 0) AND e.frozen = 0 AND u.waits = 0
 		AND u.not_before <= ?2 AND (u.failed_key IS NULL OR u.not_before <= ?1))
-	AND NOT EXISTS (SELECT 1 FROM edges e JOIN dirty u ON u.dataset_id = e.producer_id
+	AND NOT EXISTS (SELECT 1 FROM ancestors e JOIN dirty u ON u.dataset_id = e.producer_id
 		AND u.starts < w.ends + e.hi AND u.starts > w.starts + e.lo - 86400000000
-		WHERE e.dataset_id = w.dataset_id AND e.kind = 'span' AND w.ends > 0 AND u.ends > w.starts + e.lo AND e.frozen = 0 AND u.waits = 0
+		WHERE e.dataset_id = w.dataset_id AND w.ends > 0 AND u.ends > w.starts + e.lo AND u.waits = 0
 		AND u.not_before <= ?2 AND (u.failed_key IS NULL OR u.not_before <= ?1))))`
 
 const (

@@ -81,6 +81,16 @@ CREATE TABLE edges (
 ) WITHOUT ROWID;
 CREATE INDEX edges_by_input ON edges (input_id);
 
+-- Every stage whose runs can come to change what a stage reads through windows
+-- over time, however far up, with the windows of the way added up.
+CREATE TABLE ancestors (
+  dataset_id  INTEGER NOT NULL REFERENCES datasets(id),
+  producer_id INTEGER NOT NULL REFERENCES datasets(id),
+  lo          INTEGER NOT NULL,
+  hi          INTEGER NOT NULL,
+  PRIMARY KEY (dataset_id, producer_id)
+) WITHOUT ROWID;
+
 CREATE TABLE partitions (
   id           INTEGER PRIMARY KEY,
   dataset_id   INTEGER NOT NULL REFERENCES datasets(id),
