@@ -3,8 +3,12 @@ package load
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/reedbed/reedbed/collect/protocol"
+	"github.com/reedbed/reedbed/event"
 )
 
 // What was kept since the last reset is there, whole, however the arena grew
@@ -27,4 +31,21 @@ func TestArenaKeeps(t *testing.T) {
 			a.reset()
 		}
 	})
+}
+
+// A batch that is used again holds on to nothing of the cycle before: its memory
+// may be gone.
+func TestBatchForgets(t *testing.T) {
+	b := newBatch(func(string) event.Policy { return event.DefaultPolicy() }, protocol.Limits{})
+	payload := event.EncodeBatch(nil, &event.Batch{
+		Protocol: "native", Source: "app", ReceivedAt: time.Unix(1_800_000_000, 0),
+		Items: []event.Item{{Raw: []byte(`{"id":"1","name":"Seen","user_id":"u","properties":{"a":1},"context":{"b":2}}`)}},
+	})
+	for range 3 {
+		if err := b.add(payload, 1); err != nil || len(b.rows) != 1 {
+			t.Fatal(len(b.rows), err)
+		}
+		b.reset()
+		b.kept.release(0)
+	}
 }

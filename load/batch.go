@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/zeebo/xxh3"
 
@@ -97,7 +98,7 @@ func (b *batch) decoder(name string) (*protocol.Decoder, error) {
 		return nil, fmt.Errorf("%w: unknown protocol %q", event.ErrBatch, name)
 	}
 	d := protocol.NewDecoder(p, b.limits)
-	b.decoders[name] = d
+	b.decoders[strings.Clone(name)] = d // name aliases kept, which the map outlives
 	return d, nil
 }
 
