@@ -25,16 +25,16 @@ type cli struct {
 	Import     importCmd     `cmd:"" help:"Import files of events."`
 	SQL        sqlCmd        `cmd:"" name:"sql" help:"Answer one SELECT over the datasets."`
 	Status     statusCmd     `cmd:"" help:"Say what is loaded, fresh, stale and failed."`
-	Waive      waiveCmd      `cmd:"" help:"Agree that partitions stay as they are although stale."`
-	Pin        pinCmd        `cmd:"" help:"Make a stage read an input as it was."`
-	Promote    promoteCmd    `cmd:"" help:"Send the readers of a partition to an older version of it."`
 	Why        whyCmd        `cmd:"" help:"Say why a partition is as it is."`
-	Verify     verifyCmd     `cmd:"" help:"Compute partitions again and compare, and read the files on record."`
-	GC         gcCmd         `cmd:"" name:"gc" help:"Remove the files of old versions, and what nobody reads any more."`
 	Diff       diffCmd       `cmd:"" help:"Say how two versions differ."`
 	Tail       tailCmd       `cmd:"" help:"Show events as they arrive."`
 	Lint       lintCmd       `cmd:"" help:"Check the files of a project."`
 	Test       testCmd       `cmd:"" help:"Try the stages on the cases of tests/*.yaml."`
+	Verify     verifyCmd     `cmd:"" help:"Compute partitions again and compare, and read the files on record."`
+	Waive      waiveCmd      `cmd:"" help:"Agree that partitions stay as they are although stale."`
+	Promote    promoteCmd    `cmd:"" help:"Send the readers of a partition to an older version of it."`
+	Pin        pinCmd        `cmd:"" help:"Make a stage read an input as it was."`
+	GC         gcCmd         `cmd:"" name:"gc" help:"Remove the files of old versions, and what nobody reads any more."`
 	Journal    journalCmd    `cmd:"" help:"Look into the journal."`
 	Simulate   simulateCmd   `cmd:"" help:"Send simulated listeners to a front door."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
