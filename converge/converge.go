@@ -62,7 +62,7 @@ type Converger struct {
 	listed   []dataset.Task // due work nobody has begun
 	listedAt time.Time
 	looked   map[place]int64      // due work that must be computed, by generation
-	bulk     bool                 // the last pass found every answer on record
+	bulk     bool                 // the last pass found most answers on record
 	barren   map[string]time.Time // datasets whose history could not run, until when to leave them
 	turn     string               // the owner whose history ran last
 

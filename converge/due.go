@@ -31,7 +31,7 @@ func (c *Converger) next(ctx context.Context) (due []dataset.Task, answered int,
 		return nil, 0, err
 	}
 	due, answered, err = c.answerKnown(ctx, due)
-	c.bulk = answered > 0 && len(due) == 0
+	c.bulk = answered > len(due)
 	return due, answered, err
 }
 

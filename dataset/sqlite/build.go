@@ -481,7 +481,7 @@ func (c *Catalog) FailBuild(ctx context.Context, k dataset.Task, key []byte, why
 		}
 		return t.exec(`UPDATE dirty SET attempts = ?1, failed_key = ?2, error = ?3, not_before = CASE
 				WHEN generation = ?4 THEN ?5
-				WHEN (SELECT kind FROM causes WHERE id = cause_id) IN ('definition', 'side') THEN ?6
+				WHEN (SELECT apply_id FROM causes WHERE id = cause_id) IS NOT NULL THEN ?6
 				ELSE MIN(?5, ?6 + (SELECT interval FROM datasets WHERE id = dataset_id)) END
 			WHERE dataset_id = (SELECT id FROM datasets WHERE name = ?7) AND name = ?8`,
 			attempts, key, why, k.Generation, micros(retry), t.now, k.Dataset, k.Partition)

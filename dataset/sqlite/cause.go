@@ -14,15 +14,18 @@ func (t *tx) because(kind dataset.CauseKind, f dataset.Facts, parent any) (cause
 	return t.recordCause(kind, f.Words(kind), f, parent)
 }
 
+// recordCause makes a cause urgent that follows from what a person deployed, however
+// far down: nobody waits for that to come to rest.
 func (t *tx) recordCause(kind dataset.CauseKind, detail string, f dataset.Facts, parent any) (cause, error) {
 	facts, err := json.Marshal(f)
 	if err != nil {
 		return cause{}, err
 	}
-	id, err := t.insertID(`INSERT INTO causes (kind, detail, facts, parent, at, apply_id)
-		VALUES (?1, ?2, ?3, ?4, ?5, COALESCE(?6, (SELECT apply_id FROM causes WHERE id = ?4)))`,
-		kind, detail, string(facts), parent, t.now, nullable(t.apply))
-	return cause{id: id, urgent: kind == dataset.ByDefinition || kind == dataset.BySide}, err
+	var c cause
+	err = t.QueryRowContext(t.ctx, `INSERT INTO causes (kind, detail, facts, parent, at, apply_id)
+		VALUES (?1, ?2, ?3, ?4, ?5, COALESCE(?6, (SELECT apply_id FROM causes WHERE id = ?4))) RETURNING id, apply_id IS NOT NULL OR kind IN ('definition', 'side')`,
+		kind, detail, string(facts), parent, t.now, nullable(t.apply)).Scan(&c.id, &c.urgent)
+	return c, err
 }
 
 // causeOf is why a task's partition is due; NULL when it no longer is.
