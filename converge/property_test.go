@@ -325,7 +325,7 @@ func live(t *rapid.T, b backend, catalog []byte) {
 }
 
 // cases is how many random projects are tried; one in fifty with -short.
-const cases = 500
+const cases = 200
 
 // shards runs cases, or as many as REEDBED_CASES says, divided by cost, in
 // parallel: each shard a hundred, with a seed of its own.

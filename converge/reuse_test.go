@@ -117,3 +117,27 @@ func TestGoingBackComputesNothing(t *testing.T) {
 		t.Errorf("an open hour whose inputs stayed has %d versions on record, want one for each definition", n)
 	}
 }
+
+// TestAbsentUntilAllHasSomething has an hour that is anchored and reads nothing,
+// until an input of which all of time is read gets its first row elsewhere.
+func TestAbsentUntilAllHasSomething(t *testing.T) {
+	w := newWorld(t, nil, newCatalog(t))
+	defer w.close()
+	w.stages = []definition{
+		{name: "a", grain: dataset.Hour, rejects: "mod 3", windows: map[string]string{"raw": "same"}, program: program{Op: "map", K: 2, Inputs: []string{"raw"}}},
+		{
+			name: "b", grain: dataset.Hour, windows: map[string]string{"raw": "-2h..-1h", "a_rejected": "all"},
+			program: program{Op: "sum", K: 1, Inputs: []string{"a_rejected", "raw"}},
+		},
+	}
+	w.start()
+	w.load(5) // 1, which a keeps as 2
+	w.settle()
+	w.check()
+	w.load(40, 41) // 2 and 3: 6 is refused
+	w.settle()
+	w.check()
+	if len(w.contents()["b"]) < 2 {
+		t.Fatalf("void: b has %v", w.contents()["b"])
+	}
+}

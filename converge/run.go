@@ -44,14 +44,14 @@ func (c *Converger) look(ctx context.Context, k dataset.Task) (a answer, err err
 			return a, nil
 		}
 	}
-	if b.Inputs, b.Absent, err = c.inputs(ctx, a.stage, k); err != nil {
+	if b.Inputs, b.Anchored, err = c.o.Catalog.Inputs(ctx, k.Dataset, k.Partition); err != nil {
 		return a, err
 	}
 	b.TraceKey = dataset.TraceKey(k.Dataset, k.Partition, a.stage.identity, dataset.Reads(b.Inputs))
 	if a.prior, err = c.o.Catalog.Prior(ctx, k.Dataset, k.Partition, b.TraceKey); err != nil {
 		return a, err
 	}
-	if b.Absent {
+	if b.Absent = !b.Anchored || a.stage.nothingToRead(b.Inputs); b.Absent {
 		a.known = "absent"
 		return a, nil
 	}
@@ -113,13 +113,6 @@ func (c *Converger) run(ctx context.Context, k dataset.Task) (outcome string, er
 // superseded is the outcome of a task whose stage was deployed anew or set
 // aside meanwhile: nothing is kept, and the partition is still due.
 const superseded = "superseded"
-
-// inputs takes the pointer vector of a task, and says whether it makes the
-// partition ABSENT: nothing anchors it, or there is nothing to read.
-func (c *Converger) inputs(ctx context.Context, s *deployed, k dataset.Task) (in []dataset.Promoted, absent bool, err error) {
-	in, anchored, err := c.o.Catalog.Inputs(ctx, k.Dataset, k.Partition)
-	return in, !anchored || s.nothingToRead(in), err
-}
 
 // nothingToRead reports whether every input that is cut by time is absent.
 func (s *deployed) nothingToRead(inputs []dataset.Promoted) bool {

@@ -49,9 +49,13 @@ type Build struct {
 	// for all inputs that differ only in what it does not see. nil: it sees them all.
 	ColumnKey []byte
 	Inputs    []Promoted // what was read, Version 0 for ABSENT
+	// Anchored says that some input has something in the partition's time. Then the
+	// partition is on record even if it is absent: an input of which all is read may
+	// come to have something later, anywhere in time.
+	Anchored bool
 
 	// Exactly one of the following says what the outcome is.
-	Absent  bool        // there is nothing to compute from
+	Absent  bool        // nothing anchors the partition, or there is nothing to compute from
 	Reuse   bool        // the output and refused rows on record under Found
 	Content *NewContent // computed now
 

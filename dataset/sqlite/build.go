@@ -168,7 +168,7 @@ func (t *tx) commitBuild(b dataset.Build) error {
 		return err
 	}
 	unknown := p.id == 0
-	if !b.Absent || !unknown {
+	if !b.Absent || b.Anchored || !unknown {
 		if p, err = t.ensurePartition(d, b.Task.Partition); err != nil {
 			return err
 		}
