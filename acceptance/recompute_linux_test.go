@@ -36,7 +36,7 @@ SELECT date_trunc('hour', min(occurred_at)) AS hour, count(*) AS events, %d AS d
 // REEDBED_PARTITIONS says how many hours.
 func TestRecomputationKilled(t *testing.T) {
 	r := random(t)
-	hours := sized(2_000, 400)
+	hours := sized(1_000, 400)
 	if text := os.Getenv("REEDBED_PARTITIONS"); text != "" {
 		var err error
 		if hours, err = strconv.Atoi(text); err != nil {

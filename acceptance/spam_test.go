@@ -25,7 +25,7 @@ const suspect = "trk_000666"
 //
 // REEDBED_DAYS says how much history there is.
 func TestChangedMindAboutSpam(t *testing.T) {
-	days := sized(8, 2)
+	days := sized(6, 2)
 	if text := os.Getenv("REEDBED_DAYS"); text != "" {
 		var err error
 		if days, err = strconv.Atoi(text); err != nil {
