@@ -2,6 +2,7 @@ package converge
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/reedbed/reedbed/dataset"
@@ -140,4 +141,40 @@ func TestAbsentUntilAllHasSomething(t *testing.T) {
 	if len(w.contents()["b"]) < 2 {
 		t.Fatalf("void: b has %v", w.contents()["b"])
 	}
+}
+
+// TestReadWholeOnceForADeployment makes something of all of time, two stages below
+// what changes: it waits for history, though its live partitions are done first.
+func TestReadWholeOnceForADeployment(t *testing.T) {
+	catalog := newCatalog(t)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil, catalog)
+		defer w.close()
+		w.stages = []definition{
+			{name: "a", grain: dataset.Hour, program: program{Op: "map", K: 1, Inputs: []string{"raw"}}, windows: map[string]string{"raw": "same"}},
+			{name: "b", grain: dataset.Hour, program: program{Op: "map", K: 1, Inputs: []string{"a"}}, windows: map[string]string{"a": "same"}},
+			{name: "c", grain: dataset.Hour, program: program{Op: "map", K: 1, Inputs: []string{"b"}}, windows: map[string]string{"b": "same"}},
+			{name: "whole", grain: dataset.None, program: program{Op: "sum", K: 1, Inputs: []string{"c"}}, windows: map[string]string{"c": "all"}},
+		}
+		w.start()
+		for hour := int64(present - 50); hour <= present; hour++ {
+			w.load(hour)
+		}
+		w.settle()
+		before := len(w.ledger.ran)
+		w.pass(time.Second)
+		w.stages[0].program.K = 3
+		w.deploy()
+		w.settle()
+		w.check()
+		runs := 0
+		for _, p := range w.ledger.ran[before:] {
+			if p.dataset == "whole" {
+				runs++
+			}
+		}
+		if runs != 1 {
+			t.Errorf("computed %d times: %v", runs, w.ledger.ran[before:])
+		}
+	})
 }

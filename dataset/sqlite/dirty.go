@@ -159,7 +159,7 @@ const onDirtyAgain = ` ON CONFLICT (dataset_id, name) DO UPDATE SET
 	cause_id = CASE WHEN waits < excluded.waits THEN cause_id ELSE excluded.cause_id END,
 	not_before = CASE WHEN waits < excluded.waits THEN not_before
 		ELSE MIN(not_before, CASE WHEN failed_key IS NULL THEN excluded.not_before ELSE MAX(excluded.not_before, ?) END) END,
-	waits = MIN(waits, excluded.waits)`
+	waits = MIN(waits, excluded.waits), urgent = MAX(urgent, excluded.urgent)`
 
 // dirtyExisting marks all recorded partitions of a stage that meet a condition,
 // and those whose first run is yet to be committed: it may have begun before.
@@ -174,9 +174,9 @@ func (t *tx) dirtyExisting(stage Dataset, why cause, where string) error {
 	if err != nil {
 		return err
 	}
-	return t.exec(`INSERT INTO dirty (dataset_id, name, starts, ends, since, generation, cause_id, not_before, waits)
+	return t.exec(`INSERT INTO dirty (dataset_id, name, starts, ends, since, generation, cause_id, not_before, waits, urgent)
 		SELECT dataset_id, name, starts, ends, ?1, ?5, ?5,
-		CASE WHEN ?2 OR last_run = 0 OR (?3 AND closed_at IS NULL) THEN ?1 ELSE MAX(?1, last_run + MAX(?4, 10 * last_cpu)) END, ?7
+		CASE WHEN ?2 OR last_run = 0 OR (?3 AND closed_at IS NULL) THEN ?1 ELSE MAX(?1, last_run + MAX(?4, 10 * last_cpu)) END, ?7, ?2
 		FROM partitions WHERE dataset_id = ?6 AND `+where+onDirtyAgain,
 		t.now, why.urgent, stage.RowWise, stage.Interval.Microseconds(), why.id, stage.ID, why.waits, t.afterFailure(stage, why))
 }
@@ -191,8 +191,8 @@ func (t *tx) markDirty(stage Dataset, names []dataset.Partition, why cause) erro
 			}
 			at = notBefore(p, t.now)
 		}
-		err := t.exec(`INSERT INTO dirty (dataset_id, name, starts, ends, since, generation, cause_id, not_before, waits) VALUES (?,?,?,?,?,?,?,?,?)`+onDirtyAgain,
-			stage.ID, name, micros(name.Start()), micros(name.End()), t.now, why.id, why.id, at, why.waits, t.afterFailure(stage, why))
+		err := t.exec(`INSERT INTO dirty (dataset_id, name, starts, ends, since, generation, cause_id, not_before, waits, urgent) VALUES (?,?,?,?,?,?,?,?,?,?)`+onDirtyAgain,
+			stage.ID, name, micros(name.Start()), micros(name.End()), t.now, why.id, why.id, at, why.waits, why.urgent, t.afterFailure(stage, why))
 		if err != nil {
 			return err
 		}

@@ -16,8 +16,9 @@ import (
 // partition in it. What a release group reads from outside stays as it is for as
 // long as it works. A failed input waits for its retry and holds nobody up until
 // then; and live work is not held up for long (?3) by inputs that are never at
-// rest. Through inputs read whole, such as a model made of all of time, only the
-// input itself counts: something above it is nearly always due.
+// rest. Through inputs read whole, such as a model made of all of time, something
+// is nearly always about to change: there only the input itself counts, and what
+// a person brought about further up, which comes to rest.
 const runnable = `SELECT d.name, d.owner, d.depth, w.name, w.generation, p.closed_at IS NOT NULL, w.attempts, w.failed_key, w.since
 	FROM dirty w JOIN datasets d ON d.id = w.dataset_id
 	LEFT JOIN partitions p ON p.dataset_id = w.dataset_id AND p.name = w.name
@@ -27,7 +28,10 @@ const runnable = `SELECT d.name, d.owner, d.depth, w.name, w.generation, p.close
 		AND u.not_before <= ?2 AND (u.failed_key IS NULL OR u.not_before <= ?1))
 	AND NOT EXISTS (SELECT 1 FROM ancestors e JOIN dirty u ON u.dataset_id = e.producer_id
 		AND u.starts < w.ends + e.hi AND u.starts > w.starts + e.lo - 86400000000
-		WHERE e.dataset_id = w.dataset_id AND w.ends > 0 AND u.ends > w.starts + e.lo AND u.waits = 0
+		WHERE e.dataset_id = w.dataset_id AND e.whole = 0 AND w.ends > 0 AND u.ends > w.starts + e.lo AND u.waits = 0
+		AND u.not_before <= ?2 AND (u.failed_key IS NULL OR u.not_before <= ?1))
+	AND NOT EXISTS (SELECT 1 FROM ancestors e JOIN dirty u ON u.dataset_id = e.producer_id AND u.urgent = 1
+		WHERE e.dataset_id = w.dataset_id AND e.whole = 1 AND u.waits = 0
 		AND u.not_before <= ?2 AND (u.failed_key IS NULL OR u.not_before <= ?1))))`
 
 const (

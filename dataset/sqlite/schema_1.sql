@@ -81,14 +81,16 @@ CREATE TABLE edges (
 ) WITHOUT ROWID;
 CREATE INDEX edges_by_input ON edges (input_id);
 
--- Every stage whose runs can come to change what a stage reads through windows
--- over time, however far up, with the windows of the way added up.
+-- Every stage whose runs can come to change what a stage reads, however far up:
+-- through windows over time, with the windows of the way added up, and through
+-- something on the way that is read whole.
 CREATE TABLE ancestors (
   dataset_id  INTEGER NOT NULL REFERENCES datasets(id),
   producer_id INTEGER NOT NULL REFERENCES datasets(id),
-  lo          INTEGER NOT NULL,
+  whole       INTEGER NOT NULL,
+  lo          INTEGER NOT NULL,        -- 0 when whole
   hi          INTEGER NOT NULL,
-  PRIMARY KEY (dataset_id, producer_id)
+  PRIMARY KEY (dataset_id, whole, producer_id)
 ) WITHOUT ROWID;
 
 CREATE TABLE partitions (
@@ -192,6 +194,7 @@ CREATE TABLE dirty (
   not_before INTEGER NOT NULL,
   generation INTEGER NOT NULL,         -- the newest cause: a build answers exactly one
   cause_id   INTEGER,
+  urgent     INTEGER NOT NULL DEFAULT 0, -- 1: a person brought it about
   attempts   INTEGER NOT NULL DEFAULT 0,
   failed_key BLOB,
   error      TEXT,
@@ -203,6 +206,7 @@ CREATE INDEX dirty_due ON dirty (not_before);
 CREATE INDEX dirty_by_start ON dirty (dataset_id, starts);
 CREATE INDEX dirty_by_end ON dirty (ends);
 CREATE INDEX dirty_newest ON dirty (dataset_id, ends);
+CREATE INDEX dirty_urgent ON dirty (dataset_id) WHERE urgent = 1;
 CREATE INDEX dirty_failed ON dirty (since) WHERE failed_key IS NOT NULL;
 
 CREATE TABLE causes (
