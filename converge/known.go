@@ -14,7 +14,11 @@ func (c *Converger) answerKnown(ctx context.Context, due []dataset.Task) (rest [
 	looked := map[place]int64{}
 	for _, k := range due {
 		here := place{k.Dataset, k.Partition}
-		if c.looked[here] != k.Generation && !c.busy(k) {
+		if c.busy(k) {
+			rest = append(rest, k)
+			continue // and is looked at when it is not
+		}
+		if c.looked[here] != k.Generation {
 			a, err := c.look(ctx, k)
 			if err == nil && a.known != "" && a.known != superseded {
 				known = append(known, a)
