@@ -18,39 +18,36 @@ const identityScheme = "reedbed identity 2"
 type Fields struct{ buf []byte }
 
 // NewFields begins a list with the scheme and with what is hashed.
-func NewFields(what string) *Fields {
-	f := &Fields{}
-	f.begin(what)
-	return f
-}
-
-func (f *Fields) begin(what string) {
-	f.Text(identityScheme)
-	f.Text(what)
-}
+func NewFields(what string) *Fields { return &Fields{buf: begin(nil, what)} }
 
 // Text adds a field.
-func (f *Fields) Text(s string) {
-	f.buf = binary.LittleEndian.AppendUint64(f.buf, uint64(len(s)))
-	f.buf = append(f.buf, s...)
-}
+func (f *Fields) Text(s string) { f.buf = field(f.buf, s) }
 
 // Bytes adds a field.
-func (f *Fields) Bytes(b []byte) {
-	f.buf = binary.LittleEndian.AppendUint64(f.buf, uint64(len(b)))
-	f.buf = append(f.buf, b...)
-}
+func (f *Fields) Bytes(b []byte) { f.buf = field(f.buf, b) }
 
 // Number adds a field with the decimal digits of n.
-func (f *Fields) Number(n int64) {
-	var digits [20]byte
-	f.Bytes(strconv.AppendInt(digits[:0], n, 10))
-}
+func (f *Fields) Number(n int64) { f.buf = number(f.buf, n) }
 
 // Hash is the SHA-256 of the list.
 func (f *Fields) Hash() []byte {
 	h := sha256.Sum256(f.buf)
 	return h[:]
+}
+
+// What appends to a list returns it, so that the lists of a million leaves and
+// keys can be on the stack; through a pointer to Fields they would not be.
+
+func begin(list []byte, what string) []byte { return field(field(list, identityScheme), what) }
+
+func field[T string | []byte](list []byte, content T) []byte {
+	list = binary.LittleEndian.AppendUint64(list, uint64(len(content)))
+	return append(list, content...)
+}
+
+func number(list []byte, n int64) []byte {
+	var digits [20]byte
+	return field(list, strconv.AppendInt(digits[:0], n, 10))
 }
 
 // Sum stands for the exact content of a set of promoted partitions of one
@@ -69,13 +66,10 @@ func Leaf(q Promoted) Sum {
 	if q.Version == 0 {
 		return Sum{}
 	}
-	var space [192]byte // keys of a million partitions are no work for the garbage collector
-	f := Fields{buf: space[:0]}
-	f.begin("leaf")
-	f.Text(string(q.Partition))
-	f.Number(q.Rows)
-	f.Bytes(q.Hash.Bytes())
-	h := sha256.Sum256(f.buf)
+	var space [192]byte
+	list := field(begin(space[:0], "leaf"), string(q.Partition))
+	list = field(number(list, q.Rows), q.Hash.Bytes())
+	h := sha256.Sum256(list)
 	return SumFromBytes(1, h[:])
 }
 
@@ -90,9 +84,9 @@ func SumFromBytes(count int64, b []byte) Sum {
 
 // Bytes are the 32 bytes of the leaves' sum, big endian; the count is not in them.
 func (s Sum) Bytes() []byte {
-	b := make([]byte, 0, 32)
-	for _, limb := range slices.Backward(s.leaves[:]) {
-		b = binary.BigEndian.AppendUint64(b, limb)
+	b := make([]byte, 32)
+	for i, limb := range s.leaves {
+		binary.BigEndian.PutUint64(b[24-8*i:], limb)
 	}
 	return b
 }
@@ -141,16 +135,12 @@ func Reads(inputs []Promoted) []Read {
 // name.
 func TraceKey(stage string, p Partition, codeIdentity []byte, reads []Read) []byte {
 	var space [512]byte
-	f := Fields{buf: space[:0]}
-	f.begin("trace")
-	f.Text(stage)
-	f.Text(string(p))
-	f.Bytes(codeIdentity)
-	f.Number(int64(len(reads)))
+	list := field(field(begin(space[:0], "trace"), stage), string(p))
+	list = number(field(list, codeIdentity), int64(len(reads)))
 	for _, r := range reads {
-		f.Text(r.Input)
-		f.Number(r.Sum.Count)
-		f.Bytes(r.Sum.Bytes())
+		list = number(field(list, r.Input), r.Sum.Count)
+		list = field(list, r.Sum.Bytes())
 	}
-	return f.Hash()
+	h := sha256.Sum256(list)
+	return h[:]
 }

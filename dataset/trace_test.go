@@ -105,3 +105,16 @@ func TestTraceKeyTells(t *testing.T) {
 		t.Error("the version's number is part of the key; only its content may be")
 	}
 }
+
+// TestAMillionLeavesAndKeysLeaveNoGarbage but the keys themselves.
+func TestAMillionLeavesAndKeysLeaveNoGarbage(t *testing.T) {
+	q := Promoted{Partition: "2026-04-30T10", Version: 1, Rows: 12_345}
+	var sum Sum
+	if n := testing.AllocsPerRun(100, func() { sum = sum.Add(Leaf(q)) }); n != 0 {
+		t.Errorf("a leaf takes %v allocations", n)
+	}
+	reads := []Read{{"some_input", sum}, {"some_other_input", sum}}
+	if n := testing.AllocsPerRun(100, func() { TraceKey("some_stage", q.Partition, make([]byte, 32), reads) }); n > 1 {
+		t.Errorf("a key takes %v allocations", n)
+	}
+}
