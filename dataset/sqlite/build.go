@@ -79,14 +79,17 @@ func (c *Catalog) Prior(ctx context.Context, stage string, p dataset.Partition, 
 // trace is what a trace key led to: version numbers, rejected 0 for no rows.
 type trace struct{ output, rejected int64 }
 
-// usable is a condition on traces t: what they led to is on record, and has its files.
+// usable is a condition on traces t: what they led to is on record, and has its
+// files. The joins are in the order in which it is to be found.
 const usable = `EXISTS (SELECT 1 FROM versions v WHERE v.partition_id = t.partition_id AND v.number = t.version AND v.freed_at IS NULL AND v.erased_at IS NULL)
-	AND (t.rejected_version IS NULL OR EXISTS (SELECT 1 FROM partitions p JOIN datasets d ON d.rejects_of = p.dataset_id
-		JOIN partitions r ON r.dataset_id = d.id AND r.name = p.name JOIN versions v ON v.partition_id = r.id AND v.number = t.rejected_version
+	AND (t.rejected_version IS NULL OR EXISTS (SELECT 1 FROM partitions p CROSS JOIN datasets d ON d.rejects_of = p.dataset_id
+		CROSS JOIN partitions r ON r.dataset_id = d.id AND r.name = p.name CROSS JOIN versions v ON v.partition_id = r.id AND v.number = t.rejected_version
 		WHERE p.id = t.partition_id AND v.freed_at IS NULL AND v.erased_at IS NULL))`
 
+const tracesOf = "SELECT version, COALESCE(rejected_version, 0) FROM traces t WHERE partition_id = ? AND trace_key = ? AND " + usable
+
 func (t *tx) trace(partitionID int64, key []byte) (found trace, ok bool, err error) {
-	err = t.QueryRowContext(t.ctx, "SELECT version, COALESCE(rejected_version, 0) FROM traces t WHERE partition_id = ? AND trace_key = ? AND "+usable, partitionID, key).
+	err = t.QueryRowContext(t.ctx, tracesOf, partitionID, key).
 		Scan(&found.output, &found.rejected)
 	if errors.Is(err, sql.ErrNoRows) {
 		return found, false, nil

@@ -16,6 +16,11 @@ const closable = `SELECT p.id FROM partitions p JOIN datasets d ON d.id = p.data
 		WHERE e.dataset_id = p.dataset_id AND e.kind = 'span' AND q.closed_at IS NULL AND q.ends > 0
 		AND q.starts < p.ends + e.hi AND q.starts > p.starts + e.lo - 86400000000 AND q.ends > p.starts + e.lo)`
 
+// closeRefused closes the refused rows of what was closed at ?1.
+const closeRefused = `UPDATE partitions SET closed_at = ?1 WHERE closed_at IS NULL AND id IN (
+	SELECT r.id FROM partitions p CROSS JOIN datasets d ON d.rejects_of = p.dataset_id
+	CROSS JOIN partitions r ON r.dataset_id = d.id AND r.name = p.name WHERE p.closed_at = ?1)`
+
 // ClosePartitions marks every partition as closed whose end and allowance the
 // watermark has passed. What was postponed on them while they were open becomes
 // due: a partition runs once more at its close. It returns how many it closed.
@@ -35,9 +40,7 @@ func (c *Catalog) ClosePartitions(ctx context.Context, watermark time.Time) (clo
 		if closed, err = t.closeAll(mark); err != nil {
 			return err
 		}
-		if err := t.exec(`UPDATE partitions SET closed_at = ?1 WHERE closed_at IS NULL AND id IN (
-			SELECT r.id FROM partitions p JOIN datasets x ON x.rejects_of = p.dataset_id
-			JOIN partitions r ON r.dataset_id = x.id AND r.name = p.name WHERE p.closed_at = ?1)`, t.now); err != nil {
+		if err := t.exec(closeRefused, t.now); err != nil {
 			return err
 		}
 		return t.exec(`UPDATE dirty SET not_before = ?1 WHERE not_before > ?1 AND failed_key IS NULL AND (dataset_id, name) IN

@@ -136,16 +136,18 @@ func (c *Catalog) TurnReleases(ctx context.Context) (turned int, err error) {
 	return len(ready), err
 }
 
-// releasesToTurn lists the groups whose vector leaves nothing to do, while
-// something is staged or waits; and those that can only fail, while something
-// that could help waits.
+// finished are the groups whose vector leaves nothing to do, while something is
+// staged or waits; and those that can only fail, while something that could help
+// waits.
+const finished = `SELECT g.name FROM groups g LEFT JOIN dirty w ON w.dataset_id = g.dataset_id GROUP BY g.name
+	HAVING COUNT(w.waits = 0 AND w.failed_key IS NULL OR NULL) = 0 AND (
+		COALESCE(SUM(w.waits), 0) + COUNT(w.again > 0 OR NULL) > 0
+		OR COUNT(w.waits = 0 OR NULL) = 0 AND EXISTS (SELECT 1 FROM pointers x JOIN partitions p ON p.id = x.partition_id
+			JOIN groups m ON m.dataset_id = p.dataset_id WHERE x.view = 'release' AND m.name = g.name))`
+
 func (t *tx) releasesToTurn() ([]string, error) {
 	var out []string
-	err := t.each(`SELECT g.name FROM groups g LEFT JOIN dirty w ON w.dataset_id = g.dataset_id GROUP BY g.name
-		HAVING COUNT(w.waits = 0 AND w.failed_key IS NULL OR NULL) = 0 AND (
-			COALESCE(SUM(w.waits), 0) + COUNT(w.again > 0 OR NULL) > 0
-			OR COUNT(w.waits = 0 OR NULL) = 0 AND EXISTS (SELECT 1 FROM pointers x JOIN partitions p ON p.id = x.partition_id
-				JOIN groups m ON m.dataset_id = p.dataset_id WHERE x.view = 'release' AND m.name = g.name))`, nil,
+	err := t.each(finished, nil,
 		func(scan func(...any) error) error {
 			var name string
 			err := scan(&name)

@@ -183,6 +183,7 @@ CREATE TABLE pointers (
   promoted_at  INTEGER NOT NULL,
   PRIMARY KEY (partition_id, view)
 ) WITHOUT ROWID;
+CREATE INDEX pointers_staged ON pointers (partition_id) WHERE view = 'release';
 
 -- The durable work queue of convergence: partitions whose trace key may have moved.
 CREATE TABLE dirty (
