@@ -87,7 +87,8 @@ const ReasonColumn = "rejected_because"
 
 // Usage is what a job cost.
 type Usage struct {
-	CPU  time.Duration `json:"cpu"`
+	CPU  time.Duration `json:"cpu"` // of the worker, from the request to the answer
+	SQL  time.Duration `json:"sql"` // of that, in the statements of a build that compute, store and hash rows
 	Wall time.Duration `json:"wall"`
 }
 

@@ -169,7 +169,7 @@ func (p *Pool) run(ctx context.Context, l lane, r Request, keep func(*process, R
 	defer cancel()
 	start := time.Now()
 	reply, err = p.retry(ctx, l, r, keep)
-	usage = Usage{CPU: reply.CPU, Wall: time.Since(start)}
+	usage = Usage{CPU: reply.CPU, SQL: reply.SQL, Wall: time.Since(start)}
 	p.metrics.cpu.WithLabelValues(r.Kind).Add(reply.CPU.Seconds())
 	return reply, usage, err
 }

@@ -63,6 +63,7 @@ type Reply struct {
 	Rows      int64            `json:"rows,omitempty"`
 	Truncated bool             `json:"truncated,omitempty"`
 	CPU       time.Duration    `json:"cpu,omitempty"`
+	SQL       time.Duration    `json:"sql,omitempty"`
 	Landlock  int              `json:"landlock,omitempty"`
 }
 

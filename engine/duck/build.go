@@ -2,12 +2,14 @@ package duck
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/reedbed/reedbed/dataset"
@@ -22,51 +24,65 @@ const rowGroup = 20480
 // names apart. Without such a rule rows go straight into the sorted file; with
 // one they are held in a temporary table, which spills, so that both files come
 // from the same single run.
-func (d *DB) Build(ctx context.Context, r engine.Request) (out, rejected *engine.Output, err error) {
-	if err := d.limitMemory(ctx, r.Limits.Memory); err != nil {
-		return nil, nil, err
-	}
-	if err := d.setPartition(ctx, r.Start, r.End); err != nil {
-		return nil, nil, err
-	}
-	if err := d.open(ctx, r.Tables); err != nil {
-		return nil, nil, err
-	}
-	columns, err := d.bind(ctx, r.SQL)
+func (d *DB) Build(ctx context.Context, r engine.Request) (reply engine.Reply, err error) {
+	cells, err := d.prepare(ctx, r)
 	if err != nil {
-		return nil, nil, err
-	}
-	cells, err := project(columns, r.Equal)
-	if err != nil {
-		return nil, nil, err
+		return reply, err
 	}
 	order, err := totalOrder(stored(cells), r.OrderBy)
 	if err != nil {
-		return nil, nil, err
+		return reply, err
 	}
 	if err := hasKey(stored(cells), r.Key); err != nil {
-		return nil, nil, err
+		return reply, err
 	}
+	began := CPUTime()
 	w := writer{d: d, columns: stored(cells), order: order, key: r.Key, limit: r.Limits.Output}
-	rows := "SELECT " + selection(cells) + " FROM " + ident(sqlView)
-	if r.Rejects == "" {
+	rows := "SELECT " + selection(cells) + " FROM " + from(r.SQL)
+	if r.Rejects != "" {
+		reply.Output, reply.Rejected, err = d.split(ctx, w, rows, r.Rejects)
+	} else {
 		if asIs(cells) {
 			w.source = r.SQL
 		}
-		out, err = w.write(ctx, rows, engine.RowsFile)
-		return out, nil, err
+		reply.Output, err = w.write(ctx, rows, engine.RowsFile)
 	}
-	return d.split(ctx, w, rows, r.Rejects)
+	reply.SQL = CPUTime() - began
+	return reply, err
+}
+
+// prepare makes ready what a build reads and finds out what it will store.
+func (d *DB) prepare(ctx context.Context, r engine.Request) ([]cell, error) {
+	if err := d.limitMemory(ctx, r.Limits.Memory); err != nil {
+		return nil, err
+	}
+	if err := d.setPartition(ctx, r.Start, r.End); err != nil {
+		return nil, err
+	}
+	if err := d.open(ctx, r.Tables); err != nil {
+		return nil, err
+	}
+	columns, err := d.bind(ctx, r.SQL)
+	if err != nil {
+		return nil, err
+	}
+	return project(columns, r.Equal)
+}
+
+// CPUTime is what this process has used so far, in user and kernel mode.
+func CPUTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // setPartition gives the SQL the bounds of the partition it computes.
 func (d *DB) setPartition(ctx context.Context, start, end time.Time) error {
 	for name, at := range map[string]time.Time{"partition_start": start, "partition_end": end} {
-		value := "NULL::TIMESTAMPTZ"
-		if !at.IsZero() {
-			value = text(at.UTC().Format(time.RFC3339Nano)) + "::TIMESTAMPTZ"
-		}
-		if err := d.exec(ctx, "SET VARIABLE "+name+" = "+value); err != nil {
+		value := sql.NullTime{Time: at.UTC(), Valid: !at.IsZero()}
+		if _, err := d.bounds[name].ExecContext(ctx, value); err != nil {
 			return fmt.Errorf("set %s: %w", name, err)
 		}
 	}
@@ -114,16 +130,19 @@ func (d *DB) split(ctx context.Context, w writer, rows, rejects string) (out, re
 // holdRows stores a SELECT's rows in a temporary table with the verdict of the
 // rejects rule; NULL is not a rejection.
 func (d *DB) holdRows(ctx context.Context, rows, rejects string) error {
-	if _, err := d.Parse(ctx, "SELECT (\n"+rejects+"\n)"); err != nil {
+	if err := d.admit(ctx, "SELECT (\n"+rejects+"\n)"); err != nil {
 		return aboutRejects(err)
 	}
-	// The rule is bound once over no rows, so that its mistakes are told from those of the SELECT.
+	failed := d.hold(ctx, "SELECT *, ((\n"+rejects+"\n) IS TRUE) AS "+rejectCol+" FROM ("+rows+")")
+	if failed == nil {
+		return nil
+	}
+	// Bound once more over no rows, the rule's mistakes are told from those of the SELECT.
 	trial := "SELECT ((\n" + rejects + "\n) IS TRUE) FROM (" + rows + ") LIMIT 0"
 	if err := d.exec(ctx, trial); err != nil {
 		return aboutRejects(translate(err, ""))
 	}
-	held := "SELECT *, ((\n" + rejects + "\n) IS TRUE) AS " + rejectCol + " FROM (" + rows + ")"
-	return translate(d.create(ctx, "TABLE", rowsTable, held), "")
+	return translate(failed, "")
 }
 
 func aboutRejects(err error) error {

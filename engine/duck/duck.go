@@ -28,9 +28,12 @@ type Config struct {
 // DB is one in-memory database with one connection, which ends with its process.
 // It serves one call at a time; the caller sees to that.
 type DB struct {
-	cfg     Config
-	conn    *sql.Conn
-	created []string // what the running job has to drop, newest last
+	cfg      Config
+	conn     *sql.Conn
+	bounds   map[string]*sql.Stmt // set a partition's start and end
+	views    map[string]string    // tables that are open, by name, and what is behind each
+	held     bool                 // rowsTable is there
+	admitted map[string]bool      // texts that passed Parse
 }
 
 // Open makes an empty database with everything shut that has a setting, except
@@ -43,7 +46,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open DuckDB: %w", err)
 	}
-	d := &DB{cfg: cfg}
+	d := &DB{cfg: cfg, bounds: map[string]*sql.Stmt{}, views: map[string]string{}, admitted: map[string]bool{}}
 	if d.conn, err = sql.OpenDB(connector).Conn(ctx); err != nil {
 		return nil, fmt.Errorf("connect to DuckDB: %w", err)
 	}
@@ -54,6 +57,11 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	if err := d.register(); err != nil {
 		return nil, err
+	}
+	for _, name := range []string{"partition_start", "partition_end"} {
+		if d.bounds[name], err = d.conn.PrepareContext(ctx, "SET VARIABLE "+name+" = ?::TIMESTAMPTZ"); err != nil {
+			return nil, fmt.Errorf("prepare to set %s: %w", name, err)
+		}
 	}
 	return d, nil
 }
@@ -115,26 +123,23 @@ func (d *DB) limitMemory(ctx context.Context, bytes int64) error {
 	return nil
 }
 
-// create makes a view or temporary table that Clean drops. kind is VIEW or
-// TABLE. The error is the driver's.
-func (d *DB) create(ctx context.Context, kind, name, as string) error {
-	if err := d.exec(ctx, "CREATE TEMP "+kind+" "+ident(name)+" AS "+as); err != nil {
-		return err
-	}
-	d.created = append(d.created, kind+" "+ident(name))
-	return nil
+// hold keeps a SELECT's rows in rowsTable until Clean. The error is the driver's.
+func (d *DB) hold(ctx context.Context, rows string) error {
+	err := d.exec(ctx, "CREATE TEMP TABLE "+ident(rowsTable)+" AS "+rows)
+	d.held = d.held || err == nil
+	return err
 }
 
-// Clean drops what the last job created. After an error the database must not
-// be used again.
+// Clean drops the rows the last job held. Its tables stay open, for the next job
+// may be of the same stage. After an error the database must not be used again.
 func (d *DB) Clean(ctx context.Context) error {
-	for len(d.created) > 0 {
-		last := len(d.created) - 1
-		if err := d.exec(ctx, "DROP "+d.created[last]); err != nil {
-			return fmt.Errorf("clean up after a job: %w", err)
-		}
-		d.created = d.created[:last]
+	if !d.held {
+		return nil
 	}
+	if err := d.exec(ctx, "DROP TABLE "+ident(rowsTable)); err != nil {
+		return fmt.Errorf("clean up after a job: %w", err)
+	}
+	d.held = false
 	return nil
 }
 

@@ -47,11 +47,11 @@ func (d *DB) answer(ctx context.Context, r engine.Request) (engine.Reply, error)
 	if err != nil {
 		return engine.Reply{}, err
 	}
-	take := "SELECT * FROM " + ident(sqlView)
+	take := "SELECT * FROM " + from(r.SQL)
 	if r.Limits.Rows > 0 {
 		take += fmt.Sprintf(" LIMIT %d", r.Limits.Rows+1) // one more tells a full answer from a cut one
 	}
-	if err := d.create(ctx, "TABLE", rowsTable, take); err != nil {
+	if err := d.hold(ctx, take); err != nil {
 		return engine.Reply{}, translate(err, r.SQL)
 	}
 	if r.Format == "parquet" {

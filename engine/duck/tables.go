@@ -13,17 +13,35 @@ import (
 
 // Names of ours that live beside a job's tables.
 const (
-	sqlView   = "__reedbed_sql"  // the person's SELECT
-	rowsTable = "__reedbed_rows" // its rows, when they must be held
+	rowsTable = "__reedbed_rows" // a SELECT's rows, when they must be held
 	rejectCol = "__reedbed_rejected"
 )
 
-// open makes a view for each table of a job.
+// open makes a view for each table of a job and drops those of earlier jobs. A
+// view that would be made as it is stays: files have the same names for every
+// job, and DuckDB binds a view anew wherever it is used.
 func (d *DB) open(ctx context.Context, tables []engine.Table) error {
+	wanted := make(map[string]string, len(tables))
 	for _, t := range tables {
-		if err := d.create(ctx, "VIEW", t.Name, d.relation(t)); err != nil {
+		wanted[t.Name] = d.relation(t)
+	}
+	for name, relation := range d.views {
+		if wanted[name] == relation {
+			continue
+		}
+		if err := d.exec(ctx, "DROP VIEW "+ident(name)); err != nil {
+			return fmt.Errorf("close the table %s of an earlier job: %w", ident(name), err)
+		}
+		delete(d.views, name)
+	}
+	for _, t := range tables {
+		if _, stands := d.views[t.Name]; stands {
+			continue
+		}
+		if err := d.exec(ctx, "CREATE TEMP VIEW "+ident(t.Name)+" AS "+wanted[t.Name]); err != nil {
 			return fmt.Errorf("open the table %s: %w", ident(t.Name), translate(err, ""))
 		}
+		d.views[t.Name] = wanted[t.Name]
 	}
 	return nil
 }
@@ -76,22 +94,41 @@ func shape(columns []dataset.Column) string {
 	return "SELECT " + strings.Join(list, ", ") + " WHERE false"
 }
 
-// bind makes sqlView from a person's text and returns its columns as DuckDB
-// types them. The text must have passed Parse. It is handed over as a value, so
-// that no text can end our statement and begin its own.
+// bind returns the columns of a person's text as DuckDB types them. With them
+// from(query) can be read.
 func (d *DB) bind(ctx context.Context, query string) ([]dataset.Column, error) {
-	if _, err := d.Parse(ctx, query); err != nil {
+	if err := d.admit(ctx, query); err != nil {
 		return nil, err
 	}
-	if err := d.create(ctx, "VIEW", sqlView, "SELECT * FROM query("+text(query)+")"); err != nil {
+	columns, err := d.columns(ctx, "SELECT column_name, column_type FROM (DESCRIBE FROM "+from(query)+")")
+	if err != nil {
 		return nil, d.explain(ctx, query, err)
 	}
-	// The view knows its columns already; DESCRIBE would bind it once more.
-	columns, err := d.columns(ctx, "SELECT name, type FROM pragma_table_info("+text(sqlView)+")")
-	return columns, translate(err, query)
+	return columns, nil
 }
 
-// explain binds a text that failed inside our view once more by itself, because
+// from is a person's text as a relation. It must have been admitted. It is handed
+// over as a value, so that no text can end our statement and begin its own.
+func from(query string) string { return "query(" + text(query) + ")" }
+
+// admit refuses what Parse refuses. Texts that passed are remembered: a stage's
+// comes again with every partition.
+func (d *DB) admit(ctx context.Context, query string) error {
+	if d.admitted[query] {
+		return nil
+	}
+	if _, err := d.Parse(ctx, query); err != nil {
+		return err
+	}
+	const many = 256
+	if len(d.admitted) >= many {
+		clear(d.admitted)
+	}
+	d.admitted[query] = true
+	return nil
+}
+
+// explain binds a text that failed inside our query once more by itself, because
 // only then its errors carry positions within the text.
 func (d *DB) explain(ctx context.Context, query string, failed error) error {
 	stmt, err := d.conn.PrepareContext(ctx, query)

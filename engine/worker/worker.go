@@ -3,7 +3,8 @@
 // standard input ends.
 //
 // It knows the wire, the confinement and which call of engine/duck answers
-// which request. It keeps nothing between jobs but the warm database.
+// which request. Between jobs it keeps the warm database, with the views of the
+// last job's tables: the next partition of a stage finds them as it needs them.
 package worker
 
 import (
@@ -17,7 +18,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
-	"time"
 
 	"github.com/reedbed/reedbed/engine"
 	"github.com/reedbed/reedbed/engine/duck"
@@ -166,7 +166,7 @@ func warm(ctx context.Context, db *duck.DB) error {
 // answer runs one job. Its error means that the database is not clean any more
 // and the process has to end after the reply.
 func answer(ctx context.Context, db *duck.DB, r engine.Request) (engine.Reply, error) {
-	before := cpuTime()
+	before := duck.CPUTime()
 	reply, err := run(ctx, db, r)
 	if err != nil {
 		reply = engine.Reply{Failure: engine.NewFailure(err)}
@@ -175,7 +175,7 @@ func answer(ctx context.Context, db *duck.DB, r engine.Request) (engine.Reply, e
 	if r.Kind != engine.KindQuery { // after a query the pool ends the process
 		dirty = db.Clean(ctx)
 	}
-	reply.CPU = cpuTime() - before
+	reply.CPU = duck.CPUTime() - before
 	return reply, dirty
 }
 
@@ -188,8 +188,7 @@ func run(ctx context.Context, db *duck.DB, r engine.Request) (engine.Reply, erro
 		columns, err := db.Describe(ctx, r.SQL, r.Tables)
 		return engine.Reply{Columns: columns}, err
 	case engine.KindBuild:
-		out, rejected, err := db.Build(ctx, r)
-		return engine.Reply{Output: out, Rejected: rejected}, err
+		return db.Build(ctx, r)
 	case engine.KindCompact:
 		out, err := db.Compact(ctx, r)
 		return engine.Reply{Output: out}, err
@@ -199,13 +198,4 @@ func run(ctx context.Context, db *duck.DB, r engine.Request) (engine.Reply, erro
 		return db.Report(ctx, r)
 	}
 	return engine.Reply{}, fmt.Errorf("unknown kind of job %q", r.Kind)
-}
-
-// cpuTime is what this process has used so far, in user and kernel mode.
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
