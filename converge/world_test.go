@@ -293,7 +293,7 @@ func (w *world) partition(g dataset.Grain, hour int64) dataset.Partition {
 // compact merges segments of whatever has two or more of one size.
 func (w *world) compact() {
 	ctx := context.Background()
-	found, err := w.catalog.CompactionCandidates(ctx, 2, 10)
+	found, _, err := w.catalog.CompactionCandidates(ctx, 0, 2, 10)
 	w.must(err)
 	for _, c := range found {
 		k := dataset.Compaction{Dataset: c.Dataset, Partition: c.Partition}

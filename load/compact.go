@@ -58,7 +58,7 @@ func (l *Loader) Compact(ctx context.Context) error {
 		return nil
 	}
 	for {
-		candidates, err := l.options.Catalog.CompactionCandidates(ctx, minSegments, 4)
+		candidates, last, err := l.options.Catalog.CompactionCandidates(ctx, l.compacted.Load(), minSegments, 4)
 		if err != nil {
 			return fmt.Errorf("list segments to compact: %w", err)
 		}
@@ -71,6 +71,9 @@ func (l *Loader) Compact(ctx context.Context) error {
 			if done {
 				merged++
 			}
+		}
+		if len(candidates) == 0 {
+			l.compacted.Store(last)
 		}
 		if merged == 0 {
 			return nil

@@ -228,7 +228,7 @@ func (c *memCatalog) ReplaceSidecars(_ context.Context, old []int64, with datase
 }
 
 // CompactionCandidates thinks two segments enough.
-func (c *memCatalog) CompactionCandidates(_ context.Context, _, limit int) (out []dataset.CompactionCandidate, err error) {
+func (c *memCatalog) CompactionCandidates(_ context.Context, _ int64, _, limit int) (out []dataset.CompactionCandidate, _ int64, err error) {
 	err = c.faults.step(func() error {
 		for _, k := range c.byPartition() {
 			if len(k.Segments) >= 2 && len(out) < limit {
@@ -237,7 +237,7 @@ func (c *memCatalog) CompactionCandidates(_ context.Context, _, limit int) (out 
 		}
 		return nil
 	})
-	return out, err
+	return out, 0, err
 }
 
 func (c *memCatalog) byPartition() []dataset.CompactionCandidate {

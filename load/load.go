@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -54,7 +55,7 @@ type Catalog interface {
 	CommitLoad(ctx context.Context, c dataset.LoadCommit) error
 	Sidecars(ctx context.Context) ([]dataset.Sidecar, error)
 	ReplaceSidecars(ctx context.Context, old []int64, with dataset.NewSidecar) error
-	CompactionCandidates(ctx context.Context, minSegments, limit int) ([]dataset.CompactionCandidate, error)
+	CompactionCandidates(ctx context.Context, after int64, minSegments, limit int) (found []dataset.CompactionCandidate, last int64, err error)
 	// CommitCompaction fails with dataset.ErrSegmentGone, changing nothing, if
 	// a replaced segment is no longer live.
 	CommitCompaction(ctx context.Context, c dataset.Compaction) error
@@ -125,6 +126,8 @@ type Loader struct {
 	metrics *metrics
 	busy    chan struct{} // holds one token while no cycle runs
 	kick    chan struct{} // wakes compaction after a commit
+	// compacted is the newest segment that Compact has looked at.
+	compacted atomic.Int64
 
 	// Owned by whoever took the token from busy.
 	cursor  dataset.Cursor

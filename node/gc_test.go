@@ -108,7 +108,7 @@ func TestGarbageWaitsForReadersAndCommits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, err := n.catalog.CompactionCandidates(t.Context(), 2, 1)
+	found, _, err := n.catalog.CompactionCandidates(t.Context(), 0, 2, 1)
 	if err != nil || len(found) != 1 {
 		t.Fatal(found, err)
 	}

@@ -159,11 +159,17 @@ func TestCompactionChangesNoContentAndDropsNoLoad(t *testing.T) {
 	load(t, c, parts[1])
 	deploy(t, c, stageOver("plays", dataset.Raw, "same", dataset.Hour, 1))
 	build(t, c, "plays", "x", 1)
-	found, err := c.CompactionCandidates(t.Context(), 2, 10)
+	found, last, err := c.CompactionCandidates(t.Context(), 0, 2, 10)
 	if err != nil || len(found) != 1 {
 		t.Fatalf("candidates %+v, %v", found, err)
 	}
+	if again, _, err := c.CompactionCandidates(t.Context(), last, 2, 10); err != nil || len(again) != 0 {
+		t.Errorf("candidates with nothing new: %+v, %v", again, err)
+	}
 	load(t, c, segment(dataset.Raw, p, "c", 4)) // comes in while the compaction works
+	if again, _, err := c.CompactionCandidates(t.Context(), last, 2, 10); err != nil || len(again) != 1 || len(again[0].Segments) != 3 {
+		t.Errorf("candidates with one new segment: %+v, %v", again, err)
+	}
 	build(t, c, "plays", "y", 1)
 
 	merged := dataset.NewSegment{Dataset: dataset.Raw, Partition: p, Object: "ab", Rows: 3, Hash: parts[0].Hash.Add(parts[1].Hash)}
@@ -366,7 +372,7 @@ func TestCollectKeepsWhatSomebodyReads(t *testing.T) {
 	if err := c.Lease(ctx, "reader", revision, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	found, err := c.CompactionCandidates(ctx, 2, 1)
+	found, _, err := c.CompactionCandidates(ctx, 0, 2, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

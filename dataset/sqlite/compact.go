@@ -12,16 +12,21 @@ import (
 // bytes), the most crowded first. The segments are those of the crowded tier
 // and everything smaller, oldest first. A partition that went back to an earlier
 // version is left alone: what is live there is not what readers see.
-func (c *Catalog) CompactionCandidates(ctx context.Context, minSegments, limit int) ([]dataset.CompactionCandidate, error) {
-	var out []dataset.CompactionCandidate
-	err := c.view(ctx, func(t *tx) error {
-		return t.each(`SELECT p.id, d.name, p.name, MAX(s.bytes) FROM segments s
-			JOIN partitions p ON p.id = s.partition_id JOIN datasets d ON d.id = p.dataset_id
-			JOIN pointers x ON x.partition_id = p.id AND x.view = 'main'
+//
+// Only partitions are looked at that have a segment newer than after, the id of
+// one; last is the newest that counted. It costs what is new, not what exists.
+func (c *Catalog) CompactionCandidates(ctx context.Context, after int64, minSegments, limit int) (out []dataset.CompactionCandidate, last int64, err error) {
+	err = c.view(ctx, func(t *tx) error {
+		if err := t.QueryRowContext(ctx, "SELECT COALESCE(MAX(id), 0) FROM segments").Scan(&last); err != nil {
+			return err
+		}
+		return t.each(`SELECT p.id, d.name, p.name, MAX(s.bytes) FROM (SELECT DISTINCT partition_id AS id FROM segments WHERE id > ?) n
+			CROSS JOIN partitions p ON p.id = n.id JOIN datasets d ON d.id = p.dataset_id
+			JOIN pointers x ON x.partition_id = p.id AND x.view = 'main' JOIN segments s ON s.partition_id = p.id
 			WHERE s.removed_in IS NULL AND x.version = p.last_version AND d.retired_at IS NULL
 			GROUP BY p.id, CASE WHEN s.bytes < 65536 THEN 0 WHEN s.bytes < 524288 THEN 1 WHEN s.bytes < 4194304 THEN 2
 				WHEN s.bytes < 33554432 THEN 3 ELSE 3 + s.id END
-			HAVING COUNT(*) >= ? ORDER BY COUNT(*) DESC LIMIT ?`, []any{minSegments, limit},
+			HAVING COUNT(*) >= ? ORDER BY COUNT(*) DESC LIMIT ?`, []any{after, minSegments, limit},
 			func(scan func(...any) error) error {
 				var id, largest int64
 				var cand dataset.CompactionCandidate
@@ -34,7 +39,7 @@ func (c *Catalog) CompactionCandidates(ctx context.Context, minSegments, limit i
 				return err
 			})
 	})
-	return out, err
+	return out, last, err
 }
 
 // segments lists segments by a condition on the segments table, oldest first.

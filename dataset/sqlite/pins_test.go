@@ -173,7 +173,7 @@ func TestPinToAVersionAndToAbsence(t *testing.T) {
 // compactRaw joins all live segments of a partition of raw.
 func compactRaw(t *testing.T, c *Catalog, p dataset.Partition) {
 	t.Helper()
-	found, err := c.CompactionCandidates(t.Context(), 2, 100)
+	found, _, err := c.CompactionCandidates(t.Context(), 0, 2, 100)
 	if err != nil {
 		t.Fatal(err)
 	}

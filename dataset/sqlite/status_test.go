@@ -165,7 +165,7 @@ func (p *pond) answer(t *rapid.T) {
 }
 
 func (p *pond) compact(t *rapid.T) {
-	found, err := p.CompactionCandidates(t.Context(), 2, 1)
+	found, _, err := p.CompactionCandidates(t.Context(), 0, 2, 1)
 	p.must(t, err)
 	for _, f := range found {
 		rows, hash := total(f.Segments)
