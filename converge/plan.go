@@ -54,16 +54,21 @@ type Affected struct {
 	// Recorded counts the partitions that have a version of this very code, to
 	// which they can return without being computed.
 	Recorded int64 `json:"recorded"`
+	// Unstable says where verify found that the deployed code gives other rows from
+	// the same inputs; "" if it found no such thing.
+	Unstable string `json:"unstable,omitempty"`
 }
 
 // PlanOptions of a plan.
 type PlanOptions struct {
-	Sample int // partitions of each changed stage to try, 0 for none
+	// Sample is how many partitions to try of each stage that changes, or reads a
+	// side input that does; 0 for none.
+	Sample int
 }
 
 // Plan compares a project's files with what is deployed. It changes nothing.
 func (c *Converger) Plan(ctx context.Context, p Project, o PlanOptions) (Plan, error) {
-	d, err := c.propose(ctx, func(d *proposal) (err error) {
+	d, err := c.propose(ctx, o, func(d *proposal) (err error) {
 		d.def, err = d.fromFolder(ctx, p, d.before)
 		return err
 	})
@@ -74,25 +79,31 @@ func (c *Converger) Plan(ctx context.Context, p Project, o PlanOptions) (Plan, e
 	if err := d.contracts(p.Contracts); err != nil {
 		return d.plan, err
 	}
-	return d.plan, d.samples(ctx, o.Sample)
+	return d.plan, d.samples(ctx)
 }
 
 // proposal is a set of definitions that somebody wants to deploy.
 type proposal struct {
 	*deployment
+	options PlanOptions
 	before  sqlite.Deployed
 	def     definitions
 	set     map[string]*deployed // what binds
 	was     map[string]*stage.Stage
 	old     map[string]sqlite.Definition
-	changed map[string]bool // stages and side inputs that make something else
+	changed map[string]bool                // stages and side inputs that make something else
+	redated map[string]bool                // other stages that follow an input from another day on
+	reached map[string][]dataset.Partition // partitions to try of what would be recomputed
 	plan    Plan
 }
 
 // propose binds the definitions that take gathers, and works out what deploying
 // them would do.
-func (c *Converger) propose(ctx context.Context, take func(*proposal) error) (*proposal, error) {
-	d := &proposal{deployment: c.newDeployment(), changed: map[string]bool{}, was: map[string]*stage.Stage{}, old: map[string]sqlite.Definition{}}
+func (c *Converger) propose(ctx context.Context, o PlanOptions, take func(*proposal) error) (*proposal, error) {
+	d := &proposal{
+		deployment: c.newDeployment(), options: o, was: map[string]*stage.Stage{}, old: map[string]sqlite.Definition{},
+		changed: map[string]bool{}, redated: map[string]bool{}, reached: map[string][]dataset.Partition{},
+	}
 	d.plan = Plan{ // never null in JSON
 		Workers: c.o.Workers, Changes: []Change{}, Refusals: []Refusal{}, Affected: []Affected{}, Contracts: []Contract{}, Samples: []Sample{},
 	}
@@ -150,33 +161,62 @@ func (d *proposal) bindAll(ctx context.Context) error {
 
 // reach works out which partitions would be recomputed, and what that takes.
 func (d *proposal) reach(ctx context.Context) error {
-	var stages []sqlite.Planned
-	for _, b := range d.bound {
-		p := sqlite.Planned{Name: b.stage.Name, Grain: b.stage.Header.Partition, Identity: b.identity, Changed: d.changed[b.stage.Name]}
-		for _, in := range d.set[b.stage.Name].inputs {
-			p.Edges = append(p.Edges, dataset.Edge{Input: in.name, Window: in.window})
-		}
-		stages = append(stages, p)
-	}
 	var sides []string
 	for _, s := range d.def.sides {
 		if d.changed[s.Spec.Name] {
 			sides = append(sides, s.Spec.Name)
 		}
 	}
-	found, err := d.c.o.Catalog.Reach(ctx, stages, sides)
+	found, err := d.c.o.Catalog.Reach(ctx, d.planned(), sides)
 	if err != nil {
 		return fmt.Errorf("work out what would be recomputed: %w", err)
+	}
+	unstable, err := d.c.o.Catalog.Unstable(ctx)
+	if err != nil {
+		return err
+	}
+	differs := map[string]string{}
+	for _, u := range unstable {
+		differs[u.Dataset] = u.Found
 	}
 	for _, x := range found {
 		d.plan.Affected = append(d.plan.Affected, Affected{
 			Dataset: x.Dataset, Owner: d.set[x.Dataset].stage.Header.Owner, Because: x.Because, First: string(x.First), Last: string(x.Last),
-			Cost: x.Cost, Unknown: x.Unknown, NoHistory: x.Guessless, Recorded: x.Recorded,
+			Cost: x.Cost, Unknown: x.Unknown, NoHistory: x.Guessless, Recorded: x.Recorded, Unstable: differs[x.Dataset],
 		})
 		d.plan.Total = d.plan.Total.Add(x.Cost)
+		d.reached[x.Dataset] = x.Sample
+		if d.redated[x.Dataset] && slices.Contains(x.Because, x.Dataset) {
+			d.recomputes(x.Dataset)
+		}
 	}
 	d.plan.Estimate = d.plan.Total.Wall / float64(d.plan.Workers)
 	return nil
+}
+
+// planned words what is bound for Reach.
+func (d *proposal) planned() []sqlite.Planned {
+	var out []sqlite.Planned
+	for _, b := range d.bound {
+		p := sqlite.Planned{
+			Name: b.stage.Name, Grain: b.stage.Header.Partition, Identity: b.identity, Changed: d.changed[b.stage.Name], Sample: d.options.Sample,
+		}
+		for _, in := range d.set[b.stage.Name].inputs {
+			p.Edges = append(p.Edges, dataset.Edge{Input: in.name, Window: in.window})
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// recomputes notes that the change of a stage's file, which leaves its code as it
+// is, has partitions recomputed.
+func (d *proposal) recomputes(name string) {
+	for i, c := range d.plan.Changes {
+		if c.Dataset == name {
+			d.plan.Changes[i].Recomputes = true
+		}
+	}
 }
 
 // predicted is the plan's cost by dataset.

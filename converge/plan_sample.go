@@ -11,16 +11,20 @@ import (
 
 	"github.com/reedbed/reedbed/dataset"
 	"github.com/reedbed/reedbed/engine"
+	"github.com/reedbed/reedbed/stage"
 )
 
-// Sample compares what the deployed code and the planned code make of the same
-// input versions, in one partition.
+// Sample compares what a partition is by what is deployed with what it would be by
+// what is planned: each with its code and its side inputs, from the same versions
+// of all other inputs.
 type Sample struct {
-	Dataset    string `json:"dataset"`
-	Partition  string `json:"partition"`
-	RowsBefore int64  `json:"rows_before"`
-	RowsAfter  int64  `json:"rows_after"`
-	Equal      bool   `json:"equal"` // the content hashes are
+	Dataset   string `json:"dataset"`
+	Partition string `json:"partition"`
+	// Files are the changed files that the planned side is made with.
+	Files      []string `json:"files"`
+	RowsBefore int64    `json:"rows_before"`
+	RowsAfter  int64    `json:"rows_after"`
+	Equal      bool     `json:"equal"` // the content hashes are
 	// Columns says how the columns changed; empty when they did not.
 	Columns []string   `json:"columns,omitempty"`
 	Keys    *KeyedDiff `json:"keys,omitempty"` // of stages with a key
@@ -40,19 +44,16 @@ type KeyedDiff struct {
 	Equal map[string]float64 `json:"equal,omitempty"`
 }
 
-// samples tries up to n partitions of each stage that computes something else.
-// It leaves nothing behind.
-func (d *proposal) samples(ctx context.Context, n int) error {
+// samples tries partitions of each stage that changes or reads a side input that
+// does. It leaves nothing behind.
+func (d *proposal) samples(ctx context.Context) error {
 	for _, b := range d.bound {
 		name := b.stage.Name
-		if n < 1 || !d.changed[name] || d.was[name] == nil {
+		files := d.changedFiles(b.stage)
+		if d.was[name] == nil || len(files) == 0 && !d.changed[name] {
 			continue
 		}
-		promoted, err := d.c.o.Catalog.Promoted(ctx, name)
-		if err != nil {
-			return err
-		}
-		for _, p := range spread(promoted, n) {
+		for _, p := range d.reached[name] {
 			s, err := d.sample(ctx, name, p)
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -60,31 +61,39 @@ func (d *proposal) samples(ctx context.Context, n int) error {
 			if err != nil {
 				s.Problem = err.Error()
 			}
+			s.Files = files
 			d.plan.Samples = append(d.plan.Samples, s)
 		}
 	}
 	return nil
 }
 
-// spread picks n of the partitions, the last one and others evenly before it.
-func spread(all []dataset.Promoted, n int) []dataset.Partition {
-	var out []dataset.Partition
-	n = min(n, len(all))
-	for i := range n {
-		out = append(out, all[(i+1)*len(all)/n-1].Partition)
+// changedFiles are the files of a stage and of its side inputs that make something
+// else of it.
+func (d *proposal) changedFiles(s *stage.Stage) []string {
+	files := []string{} // never null in JSON
+	was := d.was[s.Name]
+	if was != nil && (d.changed[s.Name] || d.redated[s.Name]) && (was.SQL != s.SQL || was.HeaderText != s.HeaderText) {
+		files = append(files, s.File)
 	}
-	return out
+	for _, side := range d.def.sides {
+		if d.changed[side.Spec.Name] && slices.Contains(s.InputNames(), side.Spec.Name) {
+			files = append(files, side.File)
+		}
+	}
+	slices.Sort(files)
+	return files
 }
 
-// sample runs both codes on one partition.
+// sample computes one partition both ways.
 func (d *proposal) sample(ctx context.Context, name string, p dataset.Partition) (Sample, error) {
 	s := Sample{Dataset: name, Partition: string(p)}
-	before, err := d.try(ctx, d.deployedStage(name), p)
+	before, err := d.try(ctx, d.deployedStage(name), p, nil)
 	if err != nil {
 		return s, fmt.Errorf("as deployed: %w", err)
 	}
 	defer remove(before)
-	after, err := d.try(ctx, d.set[name], p)
+	after, err := d.try(ctx, d.set[name], p, d.def.contents())
 	if err != nil {
 		return s, fmt.Errorf("as planned: %w", err)
 	}
@@ -98,6 +107,17 @@ func (d *proposal) sample(ctx context.Context, name string, p dataset.Partition)
 	return s, err
 }
 
+// contents are the side inputs whose content is new, by name.
+func (def definitions) contents() map[string]*engine.Output {
+	out := map[string]*engine.Output{}
+	for _, s := range def.sides {
+		if s.output != nil {
+			out[s.Spec.Name] = s.output
+		}
+	}
+	return out
+}
+
 // deployedStage is a stage as it is deployed, bound as it was then.
 func (d *proposal) deployedStage(name string) *deployed {
 	s := d.was[name]
@@ -108,21 +128,30 @@ func (d *proposal) deployedStage(name string) *deployed {
 	return x
 }
 
-// try computes one partition; the files belong to the caller.
-func (d *proposal) try(ctx context.Context, s *deployed, p dataset.Partition) (engine.BuildResult, error) {
+// try computes one partition, with new content in place of what it follows; the
+// files belong to the caller.
+func (d *proposal) try(ctx context.Context, s *deployed, p dataset.Partition, fresh map[string]*engine.Output) (engine.BuildResult, error) {
 	var edges []dataset.Edge
 	for _, in := range s.inputs {
 		edges = append(edges, dataset.Edge{Input: in.name, Window: in.window})
 	}
-	inputs, err := d.c.o.Catalog.InputsThrough(ctx, s.stage.Name, edges, p)
+	inputs, follows, err := d.c.o.Catalog.InputsThrough(ctx, s.stage.Name, edges, p)
 	if err != nil {
 		return engine.BuildResult{}, err
 	}
+	replaced := func(name string) bool { return follows[name] && fresh[name] != nil }
+	inputs = slices.DeleteFunc(inputs, func(q dataset.Promoted) bool { return replaced(q.Dataset) })
 	segments, err := d.c.o.Catalog.Segments(ctx, inputs)
 	if err != nil {
 		return engine.BuildResult{}, err
 	}
-	return d.c.o.Engine.Build(ctx, d.c.job(s, p, segments))
+	job := d.c.job(s, p, segments)
+	for i, t := range job.Tables {
+		if replaced(t.Name) {
+			job.Tables[i].Files = []string{fresh[t.Name].Path}
+		}
+	}
+	return d.c.o.Engine.Build(ctx, job)
 }
 
 func remove(r engine.BuildResult) {

@@ -74,8 +74,16 @@ func (d *proposal) compareStage(ctx context.Context, s *stage.Stage) (Change, er
 		}
 		c.Changes = append(c.Changes, columns...)
 	}
-	d.changed[s.Name] = c.Recomputes
+	d.changed[s.Name], d.redated[s.Name] = c.Recomputes, !c.Recomputes && redated(was, s)
 	return c, nil
+}
+
+// redated reports whether a stage follows an input from another day on.
+func redated(was, is *stage.Stage) bool {
+	return slices.ContainsFunc(is.InputNames(), func(in string) bool {
+		_, had := was.Header.Inputs[in]
+		return had && was.Window(in).From != is.Window(in).From
+	})
 }
 
 // headerWords says which keys of the header changed.
@@ -120,14 +128,38 @@ func inputWords(was, is map[string]stage.Input) []string {
 		after, has := is[name]
 		switch {
 		case !had:
-			out = append(out, fmt.Sprintf("reads %s (window %s)", name, after.Window))
+			out = append(out, fmt.Sprintf("reads %s (window %s)", name, windowWords(after)))
 		case !has:
 			out = append(out, fmt.Sprintf("no longer reads %s", name))
 		case before != after:
-			out = append(out, fmt.Sprintf("window of %s: was %s, is %s", name, before.Window, after.Window))
+			words := fmt.Sprintf("window of %s: was %s, is %s", name, windowWords(before), windowWords(after))
+			if before.Window == after.Window {
+				words += dateWords(before.From, after.From)
+			}
+			out = append(out, words)
 		}
 	}
 	return out
+}
+
+func windowWords(in stage.Input) string {
+	if in.From == "" {
+		return in.Window
+	}
+	return in.Window + " from " + in.From
+}
+
+// dateWords says what it means that an input is followed from another day on, ""
+// being the first of all.
+func dateWords(was, is string) string {
+	which := fmt.Sprintf("from %s until %s", min(was, is), max(was, is))
+	if min(was, is) == "" {
+		which = "before " + max(was, is)
+	}
+	if is < was {
+		return "; closed partitions " + which + " would follow it"
+	}
+	return "; closed partitions " + which + " would read it as of their close"
 }
 
 // short is a value of a header on one line, "none" for nothing.

@@ -108,15 +108,3 @@ func FuzzContract(f *testing.F) {
 	f.Add([]byte("a: &a [*a]"))
 	f.Fuzz(func(_ *testing.T, text []byte) { readContract(text) })
 }
-
-func TestSamplesAreSpread(t *testing.T) {
-	var all []dataset.Promoted
-	for _, p := range []dataset.Partition{"a", "b", "c", "d", "e"} {
-		all = append(all, dataset.Promoted{Partition: p})
-	}
-	for n, want := range map[int][]dataset.Partition{0: nil, 1: {"e"}, 2: {"b", "e"}, 3: {"a", "c", "e"}, 9: {"a", "b", "c", "d", "e"}} {
-		if d := cmp.Diff(want, spread(all, n)); d != "" {
-			t.Errorf("%d of five: %s", n, d)
-		}
-	}
-}

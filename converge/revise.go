@@ -37,7 +37,7 @@ func (c *Converger) Apply(ctx context.Context, p Project, actor string) (Applied
 func (c *Converger) revise(ctx context.Context, a dataset.Application, take func(*proposal) error) (out Applied, err error) {
 	c.deploying.Lock()
 	defer c.deploying.Unlock()
-	d, err := c.propose(ctx, take)
+	d, err := c.propose(ctx, PlanOptions{}, take)
 	defer d.def.discard()
 	out.Plan = d.plan
 	if err != nil {

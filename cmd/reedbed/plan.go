@@ -20,7 +20,7 @@ import (
 
 type planCmd struct {
 	From     string `placeholder:"FOLDER" help:"Folder with stages/, data/ and contracts/; the project's own if left out."`
-	Sample   int    `default:"3" placeholder:"N" help:"Partitions of each changed stage to compute with the old and the new code; 0 for none."`
+	Sample   int    `default:"3" placeholder:"N" help:"Partitions of each stage that changes, or reads a side input that does, to compute as deployed and as planned; 0 for none."`
 	ExitCode bool   `help:"Exit with 2 if anything would change."`
 	Last     bool   `help:"Instead, set what was predicted of the last apply against what came of it."`
 }
@@ -135,10 +135,7 @@ func printPlan(out io.Writer, p converge.Plan) error {
 		}
 	}
 	if len(p.Samples) > 0 {
-		b.WriteString("\nsamples: the deployed and the planned code over the same input versions\n")
-		for _, s := range p.Samples {
-			printSample(&b, s)
-		}
+		printSamples(&b, p.Samples)
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
@@ -153,11 +150,7 @@ func printAffected(b *strings.Builder, p converge.Plan) {
 		if a.NoHistory {
 			rows, cpu, size = "unknown", "unknown", "unknown"
 		}
-		because := "it changed"
-		if !slices.Equal(a.Because, []string{a.Dataset}) {
-			because = "reads " + strings.Join(a.Because, ", ")
-		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t\n", a.Dataset, a.Owner, a.Cost.Partitions, rows, cpu, size, a.First, a.Last, because)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t\n", a.Dataset, a.Owner, a.Cost.Partitions, rows, cpu, size, a.First, a.Last, because(a))
 	}
 	fmt.Fprintf(w, "total\t\t%d\t%d\t%s\t%s\t\t\t\t\n", p.Total.Partitions, p.Total.Rows, seconds(p.Total.CPU), bytesInWords(p.Total.Bytes))
 	_ = w.Flush() // into memory
@@ -166,6 +159,37 @@ func printAffected(b *strings.Builder, p converge.Plan) {
 		if a.Recorded > 0 {
 			fmt.Fprintf(b, "%d of %s have a version of this very code: from equal inputs they are not computed again\n", a.Recorded, a.Dataset)
 		}
+		if a.Unstable != "" {
+			fmt.Fprintf(b, "%s, as deployed, gave verify other rows from the same inputs: recomputing them may change rows without cause (%s)\n", a.Dataset, a.Unstable)
+		}
+	}
+}
+
+// because says why a dataset would be recomputed.
+func because(a converge.Affected) string {
+	var out []string
+	inputs := slices.DeleteFunc(slices.Clone(a.Because), func(name string) bool { return name == a.Dataset })
+	if len(inputs) < len(a.Because) {
+		out = append(out, "it changed")
+	}
+	if len(inputs) > 0 {
+		out = append(out, "reads "+strings.Join(inputs, ", "))
+	}
+	return strings.Join(out, ", ")
+}
+
+// printSamples says of each dataset once which files make the difference.
+func printSamples(b *strings.Builder, samples []converge.Sample) {
+	b.WriteString("\nsamples: as deployed and as planned, from the same versions of all that does not change\n")
+	for i, s := range samples {
+		if i == 0 || samples[i-1].Dataset != s.Dataset {
+			which := "its files are as they were" // and what they read has other columns
+			if len(s.Files) > 0 {
+				which = "changed: " + strings.Join(s.Files, ", ")
+			}
+			fmt.Fprintf(b, "  %s (%s)\n", s.Dataset, which)
+		}
+		printSample(b, s)
 	}
 }
 

@@ -5,8 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
-	"time"
 
 	"github.com/reedbed/reedbed/dataset"
 )
@@ -18,6 +18,7 @@ type Planned struct {
 	Changed  bool   // it is new, or computes something else than what is deployed
 	Identity []byte // its code identity
 	Edges    []dataset.Edge
+	Sample   int // how many of the partitions that are reached and promoted to name
 }
 
 // Reached is what a plan would have recomputed of one dataset.
@@ -32,6 +33,7 @@ type Reached struct {
 	Guessless bool
 	// Recorded counts the partitions that have a version of the same code.
 	Recorded int64
+	Sample   []dataset.Partition // as many as were asked for, spread over time, the last among them
 }
 
 // Reach says which partitions would be recomputed if stages, which come upstream
@@ -104,6 +106,9 @@ func (r *reach) stage(s Planned) (*Reached, error) {
 	if err := r.cost(s, out.id, &out.Reached); err != nil || out.Cost.Partitions == 0 {
 		return nil, err
 	}
+	if out.Sample, err = r.sample(s, out.id); err != nil {
+		return nil, err
+	}
 	return &out.Reached, nil
 }
 
@@ -126,7 +131,7 @@ func (r *reach) find(s Planned) (out found, err error) {
 		out.Because = []string{s.Name}
 		err = r.whole(s, out.id)
 	} else {
-		out.Because, err = r.through(s, out.id)
+		err = r.unchanged(s, &out)
 	}
 	if err != nil {
 		return out, err
@@ -155,10 +160,31 @@ func (r *reach) existing(s Planned, id int64, where string) error {
 	return r.exec("INSERT OR IGNORE INTO reach SELECT ?, starts, ends FROM partitions WHERE dataset_id = ? AND "+where, s.Name, id)
 }
 
+// unchanged takes the partitions of a stage whose code stays as it is.
+func (r *reach) unchanged(s Planned, out *found) error {
+	moved, err := r.redated(s, out.id)
+	if err != nil {
+		return err
+	}
+	if moved {
+		out.Because = []string{s.Name}
+	}
+	inputs, err := r.through(s, out.id)
+	out.Because = append(out.Because, inputs...)
+	return err
+}
+
 // through takes the partitions of an unchanged stage that read what was reached.
 func (r *reach) through(s Planned, id int64) (because []string, err error) {
 	for _, e := range s.Edges {
 		if !r.reached[producer(e.Input)] {
+			continue
+		}
+		kept, err := r.readsPinned(id, e)
+		if err != nil {
+			return nil, err
+		}
+		if kept {
 			continue
 		}
 		because = append(because, e.Input)
@@ -181,6 +207,74 @@ func (r *reach) through(s Planned, id int64) (because []string, err error) {
 		}
 	}
 	return because, nil
+}
+
+// readsPinned reports whether a stage reads an input that is not cut by time
+// through a pin, and sees nothing of what changes.
+func (t *tx) readsPinned(stageID int64, e dataset.Edge) (yes bool, err error) {
+	if e.Window.Kind != dataset.Latest && e.Window.Kind != dataset.AsOf {
+		return false, nil
+	}
+	err = t.QueryRowContext(t.ctx, "SELECT EXISTS (SELECT 1 FROM pins WHERE stage_id = ? AND input_id = (SELECT id FROM datasets WHERE name = ?))", stageID, e.Input).Scan(&yes)
+	return yes, err
+}
+
+// redated takes the closed partitions of an unchanged stage that read an input as
+// of another time, because the day moved from which on they follow it: those that
+// find other content there. It reports whether there are any.
+func (r *reach) redated(s Planned, id int64) (moved bool, err error) {
+	before := map[string]dataset.Partition{}
+	err = r.each("SELECT d.name, e.since FROM edges e JOIN datasets d ON d.id = e.input_id WHERE e.dataset_id = ?", []any{id},
+		func(scan func(...any) error) error {
+			var name string
+			var since dataset.Partition
+			err := scan(&name, &since)
+			before[name] = since
+			return err
+		})
+	if err != nil {
+		return false, err
+	}
+	for _, e := range s.Edges {
+		was, known := before[e.Input]
+		if !known || was == e.Window.From {
+			continue
+		}
+		some, err := r.redatedThrough(s, id, e, was)
+		if err != nil {
+			return false, err
+		}
+		moved = moved || some
+	}
+	return moved, nil
+}
+
+// redatedThrough takes what redated takes through one edge, which was followed from
+// another day on. Partitions that follow it now see its change, if it changes;
+// the others go back to what it was when they closed.
+func (r *reach) redatedThrough(s Planned, id int64, e dataset.Edge, was dataset.Partition) (some bool, err error) {
+	if kept, err := r.readsPinned(id, e); kept || err != nil {
+		return false, err
+	}
+	start := func(day dataset.Partition) int64 {
+		if day == "" {
+			return math.MinInt64
+		}
+		return micros(day.Start())
+	}
+	from, to := start(e.Window.From), start(was)
+	sees := from < to && r.reached[producer(e.Input)]
+	res, err := r.ExecContext(r.ctx, `INSERT OR REPLACE INTO reach SELECT ?1, p.starts, p.ends FROM partitions p
+		JOIN partitions q ON q.dataset_id = (SELECT id FROM datasets WHERE name = ?3) AND q.ends = 0
+		LEFT JOIN versions now ON now.partition_id = q.id AND now.number = (SELECT version FROM pointers WHERE partition_id = q.id AND view = 'main')
+		LEFT JOIN versions old ON old.partition_id = q.id AND old.number = `+fmt.Sprintf(atClose, "q.id", "p.closed_at")+`
+		WHERE p.dataset_id = ?2 AND p.closed_at IS NOT NULL AND p.starts >= ?4 AND p.starts < ?5
+		AND (?6 OR now.rows IS NOT old.rows OR now.hash IS NOT old.hash)`, s.Name, id, e.Input, min(from, to), max(from, to), sees)
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n > 0, err
 }
 
 // window takes the partitions whose window overlaps what was reached.
@@ -259,93 +353,4 @@ func (r *reach) grain(input string) (dataset.Grain, error) {
 		return dataset.None, nil // a side input that is new
 	}
 	return g, err
-}
-
-// cost adds up what the reached partitions of a stage took when they were last
-// built, with the dataset's average for those of which nothing is known. What a
-// row-wise stage appended is scaled to whole partitions.
-func (r *reach) cost(s Planned, id int64, out *Reached) error {
-	var first, last sql.NullInt64
-	var known, timed int64
-	err := r.QueryRowContext(r.ctx, `SELECT COUNT(*), MIN(x.starts), MAX(x.starts), COUNT(v.number), COALESCE(SUM(v.rows), 0), COALESCE(SUM(v.bytes), 0),
-			COUNT(CASE WHEN v.origin = 'build' THEN 1 END),
-			COALESCE(SUM(CASE WHEN v.origin = 'build' THEN v.cpu END), 0) / 1e6, COALESCE(SUM(CASE WHEN v.origin = 'build' THEN v.wall END), 0) / 1e6,
-			COUNT(CASE WHEN EXISTS (SELECT 1 FROM versions o JOIN definitions f ON f.id = o.definition WHERE o.partition_id = p.id AND f.code_identity = ?3) THEN 1 END)
-		FROM reach x LEFT JOIN partitions p ON p.dataset_id = ?2 AND p.starts = x.starts
-		LEFT JOIN pointers y ON y.partition_id = p.id AND y.view = 'main'
-		LEFT JOIN versions v ON v.partition_id = p.id AND v.number = y.version
-		WHERE x.name = ?1`, s.Name, id, s.Identity).
-		Scan(&out.Cost.Partitions, &first, &last, &known, &out.Cost.Rows, &out.Cost.Bytes, &timed, &out.Cost.CPU, &out.Cost.Wall, &out.Recorded)
-	if err != nil || out.Cost.Partitions == 0 {
-		return err
-	}
-	if !s.Changed {
-		out.Recorded = 0 // its present versions are of this code, and say nothing
-	}
-	out.First, out.Last = dataset.PartitionAt(s.Grain, fromMicros(first.Int64)), dataset.PartitionAt(s.Grain, fromMicros(last.Int64))
-	if s.Grain != dataset.None && first.Int64 == 0 {
-		out.First = dataset.PartitionAt(s.Grain, time.UnixMicro(0))
-	}
-	mean, some, err := r.average(id)
-	if err != nil {
-		return err
-	}
-	out.Unknown, out.Guessless = out.Cost.Partitions-known, !some
-	missing, untimed := float64(out.Unknown), float64(out.Cost.Partitions-timed)
-	out.Cost.Rows += int64(missing * mean.rows)
-	out.Cost.Bytes += int64(missing * mean.bytes)
-	out.Cost.CPU += untimed * mean.cpu
-	out.Cost.Wall += untimed * mean.wall
-	return nil
-}
-
-// average is what one partition of a dataset takes.
-type average struct{ rows, bytes, cpu, wall float64 }
-
-func (r *reach) average(id int64) (m average, some bool, err error) {
-	var n, built int64
-	var share float64 // of rows of grown versions that their last run computed
-	err = r.QueryRowContext(r.ctx, `SELECT COUNT(*), COALESCE(AVG(v.rows), 0), COALESCE(AVG(v.bytes), 0), COUNT(CASE WHEN v.origin = 'build' THEN 1 END),
-			COALESCE(AVG(CASE WHEN v.origin = 'build' THEN v.cpu END), AVG(v.cpu), 0) / 1e6, COALESCE(AVG(CASE WHEN v.origin = 'build' THEN v.wall END), AVG(v.wall), 0) / 1e6,
-			COALESCE(CAST(SUM((SELECT SUM(rows) FROM segments g WHERE g.partition_id = v.partition_id AND g.added_in = v.number)) AS REAL) / NULLIF(SUM(v.rows), 0), 1)
-		FROM partitions p JOIN pointers y ON y.partition_id = p.id AND y.view = 'main'
-		JOIN versions v ON v.partition_id = p.id AND v.number = y.version WHERE p.dataset_id = ?`, id).
-		Scan(&n, &m.rows, &m.bytes, &built, &m.cpu, &m.wall, &share)
-	if built == 0 && share > 0 {
-		m.cpu, m.wall = m.cpu/share, m.wall/share
-	}
-	return m, n > 0, err
-}
-
-// InputsThrough resolves what a partition would read through the given edges, as
-// Inputs does through those that are deployed. An input that is not on record is
-// ABSENT.
-func (c *Catalog) InputsThrough(ctx context.Context, stage string, edges []dataset.Edge, p dataset.Partition) (out []dataset.Promoted, err error) {
-	err = c.view(ctx, func(t *tx) error {
-		d, err := t.dataset(stage)
-		if err != nil {
-			return err
-		}
-		own, err := t.partition(d, p)
-		if err != nil {
-			return err
-		}
-		for _, e := range edges {
-			in, err := t.dataset(e.Input)
-			if errors.Is(err, ErrNoDataset) {
-				out = append(out, dataset.Promoted{Dataset: e.Input})
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			read, err := t.readThrough(in, e.Window, own)
-			if err != nil {
-				return err
-			}
-			out = append(out, read...)
-		}
-		return nil
-	})
-	return out, err
 }

@@ -18,10 +18,18 @@ import (
 // world is a random project of a few days, as the catalog has it.
 type world struct {
 	grains   map[string]dataset.Grain
-	existing map[string]map[dataset.Partition]bool // whether closed
-	stages   []Planned                             // upstream first
+	existing map[string]map[dataset.Partition]int64 // when it closed, 0 if it is open
+	stages   []Planned                              // upstream first
 	isNew    map[string]bool
-	sides    []string // that changed
+	since    map[string]dataset.Partition // from when on stages followed rates before
+	rates    []int64                      // the content of its versions, made at 10, 20, ...
+	pinned   map[string]bool              // stages that read rates through a pin
+	sides    []string                     // that changed
+}
+
+// ratesAt is what rates was at a time.
+func (w world) ratesAt(at int64) int64 {
+	return w.rates[min(max(at/10, 1), int64(len(w.rates)))-1]
 }
 
 const worldDays = 4
@@ -38,10 +46,11 @@ func slots(g dataset.Grain) []dataset.Partition {
 
 func drawWorld(t *rapid.T) world {
 	w := world{
-		grains: map[string]dataset.Grain{dataset.Raw: dataset.Hour, "rates": dataset.None}, existing: map[string]map[dataset.Partition]bool{}, isNew: map[string]bool{},
+		grains: map[string]dataset.Grain{dataset.Raw: dataset.Hour, "rates": dataset.None}, existing: map[string]map[dataset.Partition]int64{}, isNew: map[string]bool{},
+		since: map[string]dataset.Partition{}, pinned: map[string]bool{}, rates: rapid.SliceOfN(rapid.Int64Range(1, 2), 1, 3).Draw(t, "rates"),
 	}
 	w.draw(t, dataset.Raw)
-	w.existing["rates"] = map[dataset.Partition]bool{dataset.Whole: false}
+	w.existing["rates"] = map[dataset.Partition]int64{dataset.Whole: 0}
 	readable := []string{dataset.Raw, "rates"}
 	for i := range rapid.IntRange(1, 5).Draw(t, "stages") {
 		s := Planned{Name: fmt.Sprint("s", i), Grain: rapid.SampledFrom([]dataset.Grain{dataset.Hour, dataset.Hour, dataset.Day, dataset.None}).Draw(t, "grain")}
@@ -49,7 +58,12 @@ func drawWorld(t *rapid.T) world {
 		s.Changed = w.isNew[s.Name] || rapid.IntRange(0, 3).Draw(t, "changed") == 0
 		for _, in := range rapid.SliceOfNDistinct(rapid.SampledFrom(readable), 1, min(3, len(readable)), rapid.ID[string]).Draw(t, "inputs") {
 			s.Edges = append(s.Edges, dataset.Edge{Input: in, Window: drawWindow(t, s.Grain, w.grains[in])})
+			if s.Edges[len(s.Edges)-1].Window.Kind == dataset.Latest && s.Grain != dataset.None {
+				w.since[s.Name] = drawFrom(t)
+			}
 		}
+		w.pinned[s.Name] = !w.isNew[s.Name] && rapid.IntRange(0, 5).Draw(t, "pinned") == 0
+		s.Sample = rapid.IntRange(0, 4).Draw(t, "sample")
 		w.grains[s.Name], w.grains[s.Name+"_rejected"] = s.Grain, s.Grain
 		if !w.isNew[s.Name] {
 			w.draw(t, s.Name)
@@ -75,14 +89,26 @@ func drawWindow(t *rapid.T, to, from dataset.Grain) dataset.Window {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if w.Kind == dataset.Latest && to != dataset.None {
+		w.From = drawFrom(t)
+	}
 	return w
 }
 
+// drawFrom draws the day from which on a stage follows an input.
+func drawFrom(t *rapid.T) dataset.Partition {
+	day := rapid.IntRange(-1, worldDays).Draw(t, "from")
+	if day < 0 {
+		return ""
+	}
+	return dataset.PartitionAt(dataset.Day, worldBase.AddDate(0, 0, day))
+}
+
 func (w world) draw(t *rapid.T, name string) {
-	w.existing[name] = map[dataset.Partition]bool{}
+	w.existing[name] = map[dataset.Partition]int64{}
 	for _, p := range slots(w.grains[name]) {
 		if rapid.IntRange(0, 2).Draw(t, "there") == 0 {
-			w.existing[name][p] = rapid.Bool().Draw(t, "closed")
+			w.existing[name][p] = rapid.SampledFrom([]int64{0, 0, 0, 5, 15, 25, 35}).Draw(t, "closed")
 		}
 	}
 }
@@ -106,22 +132,47 @@ func (w world) record(t *rapid.T, c *Catalog) {
 	err := c.update(t.Context(), func(x *tx) error {
 		for name, all := range w.existing {
 			for p, closed := range all {
-				var at any
-				if closed {
-					at = 1
-				}
 				err := x.exec("INSERT INTO partitions (dataset_id, name, starts, ends, closed_at) SELECT id, ?, ?, ?, ? FROM datasets WHERE name = ?",
-					p, micros(p.Start()), micros(p.End()), at, name)
+					p, micros(p.Start()), micros(p.End()), nullable(closed), name)
 				if err != nil {
 					return err
 				}
 			}
 		}
-		return nil
+		return w.recordRates(x)
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// recordRates writes the versions of rates, and how the stages read it.
+func (w world) recordRates(x *tx) error {
+	const of = "FROM datasets d JOIN partitions p ON p.dataset_id = d.id WHERE d.name = 'rates'"
+	for i, content := range w.rates {
+		err := x.exec("INSERT INTO versions (partition_id, number, rows, bytes, hash, origin, created_at) SELECT p.id, ?, ?, 1, x'', 'side', ? "+of, i+1, content, 10*(i+1))
+		if err != nil {
+			return err
+		}
+	}
+	if err := x.exec("INSERT INTO pointers (partition_id, version, generation, promoted_at) SELECT p.id, ?, 1, 1 "+of, len(w.rates)); err != nil {
+		return err
+	}
+	const both = "FROM datasets s, datasets i WHERE s.name = ? AND i.name = 'rates'"
+	for name, since := range w.since {
+		if err := x.exec("INSERT INTO edges (dataset_id, input_id, producer_id, kind, lo, hi, since) SELECT s.id, i.id, i.id, 'latest', 0, 0, ? "+both, since, name); err != nil {
+			return err
+		}
+	}
+	for name, pinned := range w.pinned {
+		if !pinned {
+			continue
+		}
+		if err := x.exec("INSERT INTO pins (stage_id, input_id, name, reason, actor, created_at) SELECT s.id, i.id, '', '', '', 1 "+both, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // oracle goes through all partitions of all stages.
@@ -141,7 +192,8 @@ func (w world) oracle() map[string][]dataset.Partition {
 }
 
 func (w world) reaches(s Planned, p dataset.Partition, reached map[string][]dataset.Partition) bool {
-	closed, exists := w.existing[s.Name][p]
+	closedAt, exists := w.existing[s.Name][p]
+	closed := closedAt != 0
 	anchored := slices.ContainsFunc(s.Edges, func(e dataset.Edge) bool {
 		there := slices.Clone(reached[producer(e.Input)])
 		for q := range w.existing[e.Input] {
@@ -153,6 +205,9 @@ func (w world) reaches(s Planned, p dataset.Partition, reached map[string][]data
 		return exists || anchored || s.Grain == dataset.None
 	}
 	return slices.ContainsFunc(s.Edges, func(e dataset.Edge) bool {
+		if e.Input == "rates" {
+			return (exists || s.Grain == dataset.None) && !w.pinned[s.Name] && w.readsOtherRates(s, e.Window, p, closedAt)
+		}
 		from := reached[producer(e.Input)]
 		own := slices.ContainsFunc(from, func(q dataset.Partition) bool { return p.Interval().Overlaps(q.Interval()) })
 		switch {
@@ -163,13 +218,33 @@ func (w world) reaches(s Planned, p dataset.Partition, reached map[string][]data
 		case e.Window.Kind == dataset.AsOf:
 			return exists && !closed
 		case e.Window.Kind == dataset.Latest:
-			return exists
+			return exists && (!closed || e.Window.Follows(p))
 		case e.Window.Kind == dataset.All:
 			return exists || own
 		}
 		reads := slices.ContainsFunc(from, func(q dataset.Partition) bool { return e.Window.Reads(p).Overlaps(q.Interval()) })
 		return anchored && (reads || own && (e.Window.Lo > 0 || e.Window.Hi < 0))
 	})
+}
+
+// readsOtherRates compares what a partition reads of rates before and after; new
+// rates are unlike all that were before.
+func (w world) readsOtherRates(s Planned, window dataset.Window, p dataset.Partition, closedAt int64) bool {
+	read := func(window dataset.Window, latest int64) int64 {
+		if closedAt != 0 && !window.Follows(p) {
+			return w.ratesAt(closedAt)
+		}
+		return latest
+	}
+	latest := w.ratesAt(1000)
+	before, after := window, latest
+	if window.Kind == dataset.Latest {
+		before.From = w.since[s.Name]
+	}
+	if len(w.sides) > 0 {
+		after = -1
+	}
+	return read(before, latest) != read(window, after)
 }
 
 // TestReachIsWhatReadsWhatChanges compares the plan's set operations with a walk

@@ -112,11 +112,13 @@ func (c *Catalog) MarkUnstable(ctx context.Context, definition int64, found stri
 	})
 }
 
-// Unstable lists the deployed stages of which that is known.
+// Unstable lists the deployed stages of which that is known, of this revision or of
+// another with the same code.
 func (c *Catalog) Unstable(ctx context.Context) (out []Unstable, err error) {
 	err = c.view(ctx, func(t *tx) error {
-		return t.each(`SELECT d.name, f.file, f.differs FROM datasets d JOIN definitions f ON f.id = d.definition
-			WHERE d.retired_at IS NULL AND f.differs <> '' ORDER BY d.name`, nil, func(scan func(...any) error) error {
+		return t.each(`SELECT d.name, f.file, o.differs FROM datasets d JOIN definitions f ON f.id = d.definition
+			JOIN definitions o ON o.id = (SELECT MAX(id) FROM definitions WHERE dataset_id = d.id AND code_identity = f.code_identity AND differs <> '')
+			WHERE d.retired_at IS NULL ORDER BY d.name`, nil, func(scan func(...any) error) error {
 			var u Unstable
 			err := scan(&u.Dataset, &u.File, &u.Found)
 			out = append(out, u)

@@ -87,6 +87,11 @@ func (t *tx) isAnchored(p partition) (yes bool, err error) {
 	return false, nil
 }
 
+// atClose is the SQL of the version of a partition (%[1]s) that was promoted at a
+// moment (%[2]s), else of the first.
+const atClose = `COALESCE((SELECT MAX(number) FROM versions WHERE partition_id = %[1]s AND created_at <= %[2]s),
+	(SELECT MIN(number) FROM versions WHERE partition_id = %[1]s))`
+
 func (t *tx) readThrough(input Dataset, w dataset.Window, own partition) ([]dataset.Promoted, error) {
 	in := everything
 	if w.Kind == dataset.Span && own.name != dataset.Whole {
@@ -94,9 +99,7 @@ func (t *tx) readThrough(input Dataset, w dataset.Window, own partition) ([]data
 	}
 	number, args := readBy(own.dataset, input)
 	if !w.Follows(own.name) && own.closed {
-		// The version that was promoted when the partition closed, else the first.
-		number = `COALESCE((SELECT MAX(number) FROM versions WHERE partition_id = p.id AND created_at <= ?),
-			(SELECT MIN(number) FROM versions WHERE partition_id = p.id))`
+		number = fmt.Sprintf(atClose, "p.id", "?")
 		args = []any{own.closedAt}
 	}
 	number, args, err := t.throughPins(own.dataset.ID, input.ID, number, args)
