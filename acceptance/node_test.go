@@ -22,7 +22,7 @@ import (
 
 const (
 	startLimit    = 30 * time.Second // for a node to listen
-	convergeLimit = 2 * time.Minute  // for everything to be loaded and computed
+	convergeLimit = 10 * time.Minute // for everything to be loaded and computed
 )
 
 // node is one running `reedbed up`.

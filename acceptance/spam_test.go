@@ -82,24 +82,28 @@ func TestChangedMindAboutSpam(t *testing.T) {
 		}
 		return nil
 	})
-	if said := p.must(t, "why", "-C", p.dir, day); !strings.Contains(said, "data/spam_rules.csv") && !strings.Contains(said, "stages/plays_classified.sql") {
-		t.Errorf("why %s does not say what began it:\n%s", day, said)
+	if why := p.must(t, "why", "-C", p.dir, day); !strings.Contains(why, "data/spam_rules.csv") && !strings.Contains(why, "stages/plays_classified.sql") {
+		t.Errorf("why %s does not say what began it:\n%s", day, why)
 	}
 
 	began := time.Now()
 	p.must(t, "rollback", "-C", p.dir)
+	said := time.Since(began)
 	eventually(t, convergeLimit, "the old versions", func() error {
 		for at, number := range n.versions(t, days, today) {
 			if number != numbers[at] {
 				return fmt.Errorf("%s is at version %d, was at %d", at, number, numbers[at])
 			}
 		}
-		if now := p.answer(t, owed); now != before { // of a day that is still open, too
+		return nil
+	})
+	t.Logf("%d days were back %v after the command began, which took %v", days, time.Since(began).Round(time.Millisecond), said.Round(time.Millisecond))
+	eventually(t, convergeLimit, "what was owed", func() error { // of a day that is still open, too
+		if now := p.answer(t, owed); now != before {
 			return fmt.Errorf("owed %s, was %s", now, before)
 		}
 		return nil
 	})
-	t.Logf("%d days were back %v after the command began", days, time.Since(began).Round(time.Millisecond))
 }
 
 // importPlays imports a few plays of each hour of the last days and counts them,
