@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"github.com/reedbed/reedbed/dataset"
@@ -234,6 +235,24 @@ func (h *history) checkSums() {
 	}
 }
 
+// checkBlocks looks for what is stale with more or less time in memory at once.
+func (h *history) checkBlocks(want []Finding) {
+	var plan recheck
+	h.must(h.c.view(context.Background(), func(t *tx) (err error) {
+		plan, err = t.planRecheck()
+		return err
+	}))
+	plan.step = time.Duration(rapid.IntRange(1, 40).Draw(h.t, "days at once")) * 24 * time.Hour
+	found, err := h.c.recheckParts(context.Background(), plan.parts())
+	h.must(err)
+	byName := cmpopts.SortSlices(func(a, b Finding) bool {
+		return a.Dataset < b.Dataset || a.Dataset == b.Dataset && a.Partition < b.Partition
+	})
+	if d := cmp.Diff(want, found.Stale, byName); d != "" {
+		h.t.Fatalf("%v at once: %s", plan.step, d)
+	}
+}
+
 // TestRecheckFindsWhatNothingMarked runs random histories. A full check finds
 // nothing after they converged; when somebody meddles with the tables, it finds
 // exactly the partitions that are not what they should be, and they are due.
@@ -288,6 +307,7 @@ func TestRecheckFindsWhatNothingMarked(t *testing.T) {
 		with := rapid.IntRange(0, 6).Draw(t, "with")
 		h.must(h.c.update(context.Background(), func(t *tx) error { return t.exec(meddle, with) }))
 		want := h.stale()
+		h.checkBlocks(want)
 		found, err = h.c.Recheck(context.Background())
 		h.must(err)
 		if d := cmp.Diff(want, found.Stale); d != "" {

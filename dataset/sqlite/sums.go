@@ -3,7 +3,6 @@ package sqlite
 import (
 	"database/sql"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/reedbed/reedbed/dataset"
@@ -281,13 +280,4 @@ func anyTimed(edges []reading, reads []dataset.Read) (timed, some bool) {
 		some = some || e.timed() && reads[i].Sum.Count > 0
 	}
 	return timed, some
-}
-
-func sortedNames(names map[dataset.Partition]bool) []dataset.Partition {
-	var out []dataset.Partition
-	for name := range names {
-		out = append(out, name)
-	}
-	slices.Sort(out)
-	return out
 }
