@@ -194,6 +194,7 @@ func (w *world) closeTo(hour int64) {
 // changes them back: that computes nothing, but for stages that are not cut by
 // time, which never close and forget what came of other side inputs.
 func (w *world) thereAndBack(t *rapid.T) {
+	w.lift()
 	w.settle()
 	closed := rapid.Bool().Draw(t, "closed")
 	if closed {

@@ -83,6 +83,7 @@ type world struct {
 	value  int64
 	closed map[place]map[string][]int64 // the side inputs as they were then
 	lost   int64                        // at most so many builds went with a process
+	held   bool                         // something is waived or pinned
 }
 
 const (
