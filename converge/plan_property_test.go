@@ -35,12 +35,13 @@ func revised(t *rapid.T, catalog []byte) {
 	w := newWorld(t, nil, catalog)
 	defer w.close()
 	w.draw(t)
+	w.dateSome(t)
 	w.start()
 	w.load(drawHours(t, 8)...)
 	w.settle()
-	for range rapid.IntRange(0, 2).Draw(t, "closings") { // closed partitions remember different side inputs
+	for range rapid.SampledFrom([]int{0, 1, 1, 2}).Draw(t, "closings") { // closed partitions remember different side inputs
 		w.pass(time.Second)
-		w.closeTo(rapid.SampledFrom([]int64{20, present - 36, present - 1, present + 100}).Draw(t, "watermark"))
+		w.closeTo(rapid.SampledFrom([]int64{20, present - 36, present - 1, present + 100, present + 100}).Draw(t, "watermark"))
 		w.settle() // a pass may have begun before the watermark moved
 		w.pass(time.Second)
 		w.drawSides(t)
@@ -79,6 +80,22 @@ func revised(t *rapid.T, catalog []byte) {
 	}
 }
 
+// dateSome lets more stages follow a side input from some day on.
+func (w *world) dateSome(t *rapid.T) {
+	const side = "side0"
+	if w.sides[side] == nil {
+		w.sides[side] = []int64{1}
+	}
+	for i := range w.stages {
+		d := &w.stages[i]
+		if d.grain == dataset.None || d.windows[side] != "" || rapid.Bool().Draw(t, "not dated") {
+			continue
+		}
+		d.windows[side], d.program.Whole[side] = w.drawFrom(t), true
+		d.program.Inputs = slices.Sorted(maps.Keys(d.windows))
+	}
+}
+
 // revise changes some of the definitions, from a copy of them: what stages compute,
 // their text only, the days from which on they follow side inputs, and these.
 func (w *world) revise(t *rapid.T) {
@@ -93,7 +110,7 @@ func (w *world) revise(t *rapid.T) {
 			w.redate(t, &w.stages[i])
 		}
 	}
-	if rapid.Bool().Draw(t, "sides") {
+	if rapid.IntRange(0, 2).Draw(t, "sides") == 0 {
 		w.drawSides(t)
 	}
 }

@@ -63,6 +63,16 @@ SELECT 1`, []string{
 			"late.allowance: was none, is 1h", `equal: was none, is {"price":2}`, "release: was none, is r", "volatile: was none, is true",
 			"reads rates (window latest)", "window of raw: was same, is -1h..+1h",
 		}},
+		{"another day", `/* @stage
+owner: a
+partition: hour
+inputs:
+  raw: {window: same}
+  rates: {window: latest, from: 2026-01-02}
+key: [id]
+late: {debounce: 30s}
+*/
+SELECT 1`, []string{"reads rates (window latest from 2026-01-02)"}},
 		{"another input", `/* @stage
 owner: a
 partition: hour
@@ -78,6 +88,25 @@ SELECT 1`, []string{`key: was ["id"], is none`, "reads plays (window same)", "no
 				t.Error(d)
 			}
 		})
+	}
+}
+
+// TestDateWords moves the day from which on an input is followed.
+func TestDateWords(t *testing.T) {
+	for _, c := range []struct{ was, is, want string }{
+		{"2026-01-02", "2026-01-01", "was latest from 2026-01-02, is latest from 2026-01-01; closed partitions from 2026-01-01 until 2026-01-02 would follow it"},
+		{"2026-01-01", "2026-01-02", "was latest from 2026-01-01, is latest from 2026-01-02; closed partitions from 2026-01-01 until 2026-01-02 would read it as of their close"},
+		{"", "2026-01-02", "was latest, is latest from 2026-01-02; closed partitions before 2026-01-02 would read it as of their close"},
+		{"2026-01-02", "", "was latest from 2026-01-02, is latest; closed partitions before 2026-01-02 would follow it"},
+	} {
+		got := inputWords(map[string]stage.Input{"rates": {Window: "latest", From: c.was}}, map[string]stage.Input{"rates": {Window: "latest", From: c.is}})
+		if d := cmp.Diff([]string{"window of rates: " + c.want}, got); d != "" {
+			t.Errorf("%q to %q: %s", c.was, c.is, d)
+		}
+	}
+	other := inputWords(map[string]stage.Input{"rates": {Window: "as-of"}}, map[string]stage.Input{"rates": {Window: "latest", From: "2026-01-02"}})
+	if d := cmp.Diff([]string{"window of rates: was as-of, is latest from 2026-01-02"}, other); d != "" {
+		t.Error(d)
 	}
 }
 

@@ -58,7 +58,7 @@ func drawWorld(t *rapid.T) world {
 		s.Changed = w.isNew[s.Name] || rapid.IntRange(0, 3).Draw(t, "changed") == 0
 		for _, in := range rapid.SliceOfNDistinct(rapid.SampledFrom(readable), 1, min(3, len(readable)), rapid.ID[string]).Draw(t, "inputs") {
 			s.Edges = append(s.Edges, dataset.Edge{Input: in, Window: drawWindow(t, s.Grain, w.grains[in])})
-			if s.Edges[len(s.Edges)-1].Window.Kind == dataset.Latest && s.Grain != dataset.None {
+			if in == "rates" && s.Edges[len(s.Edges)-1].Window.Kind == dataset.Latest && s.Grain != dataset.None {
 				w.since[s.Name] = drawFrom(t)
 			}
 		}
@@ -108,7 +108,10 @@ func (w world) draw(t *rapid.T, name string) {
 	w.existing[name] = map[dataset.Partition]int64{}
 	for _, p := range slots(w.grains[name]) {
 		if rapid.IntRange(0, 2).Draw(t, "there") == 0 {
-			w.existing[name][p] = rapid.SampledFrom([]int64{0, 0, 0, 5, 15, 25, 35}).Draw(t, "closed")
+			w.existing[name][p] = 0
+			if p != dataset.Whole { // which never closes
+				w.existing[name][p] = rapid.SampledFrom([]int64{0, 0, 0, 5, 15, 25, 35}).Draw(t, "closed")
+			}
 		}
 	}
 }
