@@ -61,7 +61,7 @@ type Converger struct {
 	// What only the loop of Run knows.
 	listed   []dataset.Task // due work nobody has begun
 	listedAt time.Time
-	looked   map[place]int64      // due work that must be computed, by generation
+	looked   map[place]look       // at due work that must be computed
 	bulk     bool                 // the last pass found most answers on record
 	barren   map[string]time.Time // datasets whose history could not run, until when to leave them
 	turn     string               // the owner whose history ran last
@@ -69,9 +69,10 @@ type Converger struct {
 	deploying sync.Mutex // held for one change of definitions at a time
 
 	mu       sync.Mutex
-	stages   map[string]*deployed // replaced whole by Deploy
-	running  map[place]dataset.Task
-	settling []chan struct{} // one for each caller of Settle; closed when nothing is left to do
+	stages   map[string]*deployed   // replaced whole by Deploy
+	running  map[place]dataset.Task // begun, or chosen to be run by a worker next
+	busy     int                    // workers that have a batch
+	settling []chan struct{}        // one for each caller of Settle; closed when nothing is left to do
 }
 
 type place struct {
@@ -189,21 +190,15 @@ func (c *Converger) schedule(ctx context.Context, runs *sync.WaitGroup) (bool, e
 	if err != nil {
 		return false, err
 	}
-	if _, err := c.o.Catalog.ClosePartitions(ctx, mark); err != nil {
-		return false, err
-	}
-	if _, err := c.o.Catalog.TurnReleases(ctx); err != nil {
-		return false, err
-	}
-	due, answered, err := c.next(ctx)
+	due, answered, err := c.next(ctx, mark)
 	if err != nil {
 		return false, err
 	}
-	tasks := c.choose(due)
-	for _, k := range tasks {
-		runs.Go(func() { c.perform(ctx, k) })
+	chosen := c.choose(due)
+	for _, b := range chosen {
+		runs.Go(func() { c.work(ctx, b) })
 	}
-	if len(tasks) == 0 && answered == 0 {
+	if len(chosen) == 0 && answered == 0 {
 		return false, c.noteIdle(ctx, mark)
 	}
 	return true, nil
@@ -236,10 +231,11 @@ func (c *Converger) reads(k dataset.Task, p place) bool {
 }
 
 // perform runs one task and leaves its outcome in the catalog.
-func (c *Converger) perform(ctx context.Context, k dataset.Task) {
+func (c *Converger) perform(ctx context.Context, t todo) {
+	k := t.Task
 	defer c.finished(k)
 	start := time.Now()
-	outcome, err := c.run(ctx, k)
+	outcome, err := c.run(ctx, t)
 	c.metrics.observe(k.Dataset, outcome, err, time.Since(start))
 	if err != nil && ctx.Err() == nil {
 		c.o.Log.Warn("stage run failed", "dataset", k.Dataset, "partition", string(k.Partition), "attempt", k.Attempts+1, "err", err)

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	ahead     = 16   // due tasks looked at for each worker
+	ahead     = 32   // due tasks looked at for each worker
 	aheadBulk = 1024 // while answers are on record
 	// barrenFor is how long history that waits for its inputs is left alone: to
 	// find that nothing of it can run takes a look at all of it.
@@ -21,10 +21,17 @@ const (
 	listFor = 50 * time.Millisecond
 )
 
-// next is the due work nobody has begun: the rest of the last list, or a new one.
-func (c *Converger) next(ctx context.Context) (due []dataset.Task, answered int, err error) {
+// next is the due work nobody has begun: the rest of the last list, or a new one
+// after what is ready to close has closed.
+func (c *Converger) next(ctx context.Context, mark time.Time) (due []dataset.Task, answered int, err error) {
 	if len(c.listed) > 0 && time.Since(c.listedAt) < listFor {
 		return c.listed, 0, nil
+	}
+	if _, err := c.o.Catalog.ClosePartitions(ctx, mark); err != nil {
+		return nil, 0, err
+	}
+	if _, err := c.o.Catalog.TurnReleases(ctx); err != nil {
+		return nil, 0, err
 	}
 	c.listedAt = time.Now()
 	if due, err = c.due(ctx); err != nil {
@@ -54,6 +61,9 @@ func (c *Converger) due(ctx context.Context) ([]dataset.Task, error) {
 		clear(c.barren)
 		ask.Skip = nil
 		due, err = c.o.Catalog.Due(ctx, ask)
+	}
+	for i := range due.Live {
+		due.Live[i].Live = true
 	}
 	for _, name := range due.Barren {
 		c.barren[name] = now.Add(barrenFor)
@@ -88,27 +98,4 @@ func after(owner, last string) int {
 		return 0
 	}
 	return 1
-}
-
-// choose takes as many due tasks as there are free workers, and none that reads
-// what a running task is about to change. The others stay listed.
-func (c *Converger) choose(due []dataset.Task) []dataset.Task {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var out, rest []dataset.Task
-	for _, k := range due {
-		here := place{k.Dataset, k.Partition}
-		if _, runs := c.running[here]; runs || c.stages[k.Dataset] == nil {
-			continue
-		}
-		if len(c.running) >= c.o.Workers || c.blocked(k) {
-			rest = append(rest, k)
-			continue
-		}
-		c.running[here] = k
-		c.turn = k.Owner
-		out = append(out, k)
-	}
-	c.listed = rest
-	return out
 }

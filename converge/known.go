@@ -6,30 +6,41 @@ import (
 	"github.com/reedbed/reedbed/dataset"
 )
 
+// look is what came of looking at a task that must be computed.
+type look struct {
+	generation int64
+	found      *answer // nil if it is not worth keeping
+}
+
 // answerKnown settles the due tasks whose answer is on record, all in one
 // commit, and returns those that must be computed. A definition that comes back,
 // or an input that changed where nobody looks, costs so much less than a run.
 func (c *Converger) answerKnown(ctx context.Context, due []dataset.Task) (rest []dataset.Task, answered int, err error) {
 	var known []answer
-	looked := map[place]int64{}
+	looks := map[place]look{}
 	for _, k := range due {
 		here := place{k.Dataset, k.Partition}
-		if c.busy(k) {
+		if c.underWay(k) {
 			rest = append(rest, k)
 			continue // and is looked at when it is not
 		}
-		if c.looked[here] != k.Generation {
+		now := c.looked[here]
+		if now.generation != k.Generation {
+			now = look{generation: k.Generation}
 			a, err := c.look(ctx, k)
 			if err == nil && a.known != "" && a.known != superseded {
 				known = append(known, a)
 				continue
 			}
 			// What went wrong is said when the task runs.
+			if err == nil && a.known == "" && a.small() {
+				now.found = &a
+			}
 		}
-		looked[here] = k.Generation
+		looks[here] = now
 		rest = append(rest, k)
 	}
-	c.looked = looked
+	c.looked = looks
 	return rest, len(known), c.commitKnown(ctx, known)
 }
 
@@ -48,7 +59,7 @@ func (c *Converger) commitKnown(ctx context.Context, known []answer) error {
 			return err
 		}
 		for _, a := range known {
-			c.perform(ctx, a.build.Task)
+			c.perform(ctx, todo{Task: a.build.Task})
 		}
 		return nil
 	}
@@ -58,9 +69,9 @@ func (c *Converger) commitKnown(ctx context.Context, known []answer) error {
 	return nil
 }
 
-// busy reports whether a task, or what it reads, is being computed, or nobody
+// underWay reports whether a task, or what it reads, is being computed, or nobody
 // computes it any more.
-func (c *Converger) busy(k dataset.Task) bool {
+func (c *Converger) underWay(k dataset.Task) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	_, runs := c.running[place{k.Dataset, k.Partition}]

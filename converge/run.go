@@ -85,8 +85,9 @@ func (a *answer) settle() {
 }
 
 // run answers one task: it computes only if it must.
-func (c *Converger) run(ctx context.Context, k dataset.Task) (outcome string, err error) {
-	a, err := c.look(ctx, k)
+func (c *Converger) run(ctx context.Context, t todo) (outcome string, err error) {
+	k := t.Task
+	a, err := c.recall(ctx, t)
 	if err == nil && a.known == "" {
 		err = c.proveByColumns(ctx, &a)
 	}

@@ -35,6 +35,7 @@ type Task struct {
 	Partition  Partition
 	Generation int64 // the dirty entry's; a commit answers exactly this one
 	Closed     bool
+	Live       bool // its time was not over when it was asked for
 	Attempts   int
 	FailedKey  []byte // the trace key that failed last, nil if none did
 	Since      time.Time

@@ -21,7 +21,7 @@ const HashScheme = "duck-1.5.5/1"
 // lane is one way to run jobs: who may run, where workers come from and go to.
 type lane struct {
 	tokens chan struct{}
-	take   func(context.Context) (*process, error)
+	take   func(ctx context.Context, sql string) (*process, error)
 	give   func(*process) // nil: the worker is used once
 }
 
@@ -196,7 +196,7 @@ func (p *Pool) retry(ctx context.Context, l lane, r Request, keep func(*process,
 // attempt runs a job in one worker. Only a worker that answered, with a result
 // or a mistake in the SQL, is given back.
 func (p *Pool) attempt(ctx context.Context, l lane, r Request, keep func(*process, Reply) error) (Reply, error) {
-	w, err := l.take(ctx)
+	w, err := l.take(ctx, r.SQL)
 	if err != nil {
 		return Reply{}, err
 	}

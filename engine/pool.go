@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -289,7 +290,7 @@ func (p *Pool) offerFailure(err error) {
 }
 
 // takeQuery returns a warm worker that has run nothing yet.
-func (p *Pool) takeQuery(ctx context.Context) (*process, error) {
+func (p *Pool) takeQuery(ctx context.Context, _ string) (*process, error) {
 	select {
 	case got := <-p.ready:
 		if got.err == nil && got.w.alive() {
@@ -300,26 +301,30 @@ func (p *Pool) takeQuery(ctx context.Context) (*process, error) {
 	return p.warmQueryWorker(ctx)
 }
 
-// takeStage returns an idle worker or a new one.
-func (p *Pool) takeStage(ctx context.Context) (*process, error) {
-	if w := p.popIdle(); w != nil {
-		return w, nil
-	}
-	return p.warmWorker(ctx, "-threads=1", "-nice="+strconv.Itoa(stageNice), p.memoryFlag())
-}
-
-func (p *Pool) popIdle() *process {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for len(p.idle) > 0 {
-		last := len(p.idle) - 1
-		w := p.idle[last]
-		p.idle = p.idle[:last]
-		if w.alive() {
-			return w
+// takeStage returns an idle worker or a new one, and notes the text it is to run.
+func (p *Pool) takeStage(ctx context.Context, sql string) (w *process, err error) {
+	if w = p.popIdle(sql); w == nil {
+		if w, err = p.warmWorker(ctx, "-threads=1", "-nice="+strconv.Itoa(stageNice), p.memoryFlag()); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	w.sql = sql
+	return w, nil
+}
+
+// popIdle prefers the worker that ran the text last and has its inputs open, and
+// else takes the one that has been idle for longest.
+func (p *Pool) popIdle(sql string) *process {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.idle = slices.DeleteFunc(p.idle, func(w *process) bool { return !w.alive() })
+	if len(p.idle) == 0 {
+		return nil
+	}
+	i := max(0, slices.IndexFunc(p.idle, func(w *process) bool { return w.sql == sql }))
+	w := p.idle[i]
+	p.idle = slices.Delete(p.idle, i, i+1)
+	return w
 }
 
 // giveStage takes a worker back after a job, unless it has grown: what a process

@@ -31,6 +31,7 @@ type process struct {
 	stdout *os.File
 	reader *bufio.Reader
 	stderr *talk
+	sql    string        // of the last job
 	done   chan struct{} // closed when the process is reaped; cmd.ProcessState is set then
 }
 

@@ -38,8 +38,9 @@ type Prior struct {
 	CodeIdentity []byte // of the definition the promoted version stands for
 	TraceKey     []byte // under which it stands
 	Reads        []dataset.Promoted
-	Reusable     bool // output and refused rows are on record under the asked key
-	Fresh        bool // and are what is promoted
+	Reusable     bool          // output and refused rows are on record under the asked key
+	Fresh        bool          // and are what is promoted
+	LastCPU      time.Duration // of the last run that computed it, 0 if none did
 }
 
 // Prior returns what is on record of a stage's partition.
@@ -58,7 +59,7 @@ func (c *Catalog) Prior(ctx context.Context, stage string, p dataset.Partition, 
 		if err != nil {
 			return err
 		}
-		out.Promoted = both.output
+		out.Promoted, out.LastCPU = both.output, time.Duration(own.lastCPU)*time.Microsecond
 		err = t.QueryRowContext(ctx, `SELECT f.code_identity, v.trace_key FROM versions v JOIN definitions f ON f.id = v.definition
 			WHERE v.partition_id = ? AND v.number = ?`, own.id, out.Promoted.Version).Scan(&out.CodeIdentity, &out.TraceKey)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
