@@ -180,7 +180,7 @@ func because(a converge.Affected) string {
 
 // printSamples says of each dataset once which files make the difference.
 func printSamples(b *strings.Builder, samples []converge.Sample) {
-	b.WriteString("\nsamples: as deployed and as planned, from the same versions of all that does not change\n")
+	b.WriteString("\nsamples: deployed and planned code and side inputs, over the same versions of all other inputs\n")
 	for i, s := range samples {
 		if i == 0 || samples[i-1].Dataset != s.Dataset {
 			which := "its files are as they were" // and what they read has other columns

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/reedbed/reedbed/dataset/sqlite"
 	"github.com/reedbed/reedbed/internal/recorded"
 )
 
@@ -33,9 +36,30 @@ func TestScript(t *testing.T) {
 			return recorded.Folder() != "", nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "start": start, "halt": halt, "ended": ended, "up": up, "waitfor": waitFor, "until": until, "post": post, "filled": filled, "naughty": naughty,
+			"exits": exits, "start": start, "halt": halt, "ended": ended, "up": up, "waitfor": waitFor, "until": until, "post": post, "filled": filled, "naughty": naughty, "unstable": unstable,
 		},
 	})
+}
+
+// unstable records, as verify does, that a stage of a project at rest is not
+// deterministic: unstable FOLDER STAGE WHAT
+func unstable(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: unstable FOLDER STAGE WHAT")
+	}
+	ctx := context.Background()
+	catalog, err := sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(ts.MkAbs(args[0]), ".reedbed", "catalog.db")})
+	ts.Check(err)
+	defer func() { ts.Check(catalog.Close()) }()
+	deployed, err := catalog.Deployed(ctx)
+	ts.Check(err)
+	for _, d := range deployed.Stages {
+		if d.Name == args[1] {
+			ts.Check(catalog.MarkUnstable(ctx, d.ID, args[2]))
+			return
+		}
+	}
+	ts.Fatalf("%s is not deployed", args[1])
 }
 
 // exits runs a command and wants its exit code: exits 64 reedbed --wrong
