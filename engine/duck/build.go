@@ -62,7 +62,7 @@ func (d *DB) prepare(ctx context.Context, r engine.Request) ([]cell, error) {
 	if err := d.open(ctx, r.Tables); err != nil {
 		return nil, err
 	}
-	columns, err := d.bind(ctx, r.SQL)
+	columns, err := d.rebind(ctx, r)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"github.com/duckdb/duckdb-go/v2"
+
+	"github.com/reedbed/reedbed/dataset"
 )
 
 // Config is what a database is opened with.
@@ -34,6 +36,7 @@ type DB struct {
 	views    map[string]string    // tables that are open, by name, and what is behind each
 	held     bool                 // rowsTable is there
 	admitted map[string]bool      // texts that passed Parse
+	bound    map[binding][]dataset.Column
 }
 
 // Open makes an empty database with everything shut that has a setting, except
@@ -46,7 +49,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open DuckDB: %w", err)
 	}
-	d := &DB{cfg: cfg, bounds: map[string]*sql.Stmt{}, views: map[string]string{}, admitted: map[string]bool{}}
+	d := &DB{cfg: cfg, bounds: map[string]*sql.Stmt{}, views: map[string]string{}, admitted: map[string]bool{}, bound: map[binding][]dataset.Column{}}
 	if d.conn, err = sql.OpenDB(connector).Conn(ctx); err != nil {
 		return nil, fmt.Errorf("connect to DuckDB: %w", err)
 	}
