@@ -17,7 +17,8 @@ test:
 	@.ci/tools
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "run gofmt -w on: $$unformatted"; exit 1; }
 	$(GO) vet ./...
-	$(GO) test -count=1 -timeout=20m ./...
+	$(GO) test -count=1 -timeout=30m ./...
+	REEDBED_CASES=10000 $(GO) test -count=1 -timeout=60m -v -run 'TestConverges' ./converge
 
 lint: $(GOLANGCI_LINT)
 	@loose=$$($(TOOL) gofumpt -l .); test -z "$$loose" || { echo "run gofumpt -w on: $$loose"; exit 1; }
