@@ -63,8 +63,11 @@ func (c *Converger) choose(due []dataset.Task) []*batch {
 		if _, runs := c.running[here]; runs || c.stages[k.Dataset] == nil {
 			continue
 		}
-		t := todo{k, c.looked[here].found}
-		shared := t.found != nil && !k.Live && k.Attempts == 0
+		t := todo{Task: k}
+		if k.Attempts == 0 { // else what was found may be what is wrong
+			t.found = c.looked[here].found
+		}
+		shared := t.found != nil && !k.Live
 		b := growing[k.Dataset]
 		joins := b != nil && shared && len(b.tasks) < share && b.cost+t.found.expected() <= batchCost
 		if !joins && c.busy >= c.o.Workers || c.blocked(k) {
@@ -90,11 +93,12 @@ func (c *Converger) choose(due []dataset.Task) []*batch {
 	return chosen
 }
 
-// work runs a batch. What came to read something that runs by now is left due.
+// work runs a batch. What is no longer due, or came to read what runs by now, is
+// left for another list.
 func (c *Converger) work(ctx context.Context, b *batch) {
 	defer c.free()
 	for i, t := range b.tasks {
-		if i > 0 && (ctx.Err() != nil || c.waits(t.Task)) {
+		if i > 0 && (ctx.Err() != nil || c.waits(t.Task)) || !c.stands(ctx, &t) {
 			c.finished(t.Task)
 			continue
 		}
@@ -109,6 +113,16 @@ func (c *Converger) waits(k dataset.Task) bool {
 	return c.stages[k.Dataset] == nil || c.blocked(k)
 }
 
+// stands reports whether a task is still due, and forgets what was found of it if
+// that may have moved. If neither can be said, the task is run, which says why.
+func (c *Converger) stands(ctx context.Context, t *todo) bool {
+	due, same, err := c.o.Catalog.StillDue(ctx, t.Task)
+	if !same {
+		t.found = nil
+	}
+	return due || err != nil
+}
+
 // free gives a worker back.
 func (c *Converger) free() {
 	c.mu.Lock()
@@ -117,16 +131,12 @@ func (c *Converger) free() {
 	c.Wake()
 }
 
-// recall returns what was found of a task if it still stands, or looks.
+// recall returns what was found of a task if its stage is the same, or looks.
 func (c *Converger) recall(ctx context.Context, t todo) (answer, error) {
-	if t.found == nil {
-		return c.look(ctx, t.Task)
-	}
 	c.mu.Lock()
-	deployed := c.stages[t.Dataset] == t.found.stage
+	same := t.found != nil && c.stages[t.Dataset] == t.found.stage
 	c.mu.Unlock()
-	same, err := c.o.Catalog.StillDue(ctx, t.Task)
-	if err != nil || !same || !deployed {
+	if !same {
 		return c.look(ctx, t.Task)
 	}
 	return *t.found, nil

@@ -2,6 +2,7 @@ package converge
 
 import (
 	"context"
+	"time"
 
 	"github.com/reedbed/reedbed/dataset"
 )
@@ -9,7 +10,17 @@ import (
 // look is what came of looking at a task that must be computed.
 type look struct {
 	generation int64
+	at         time.Time
 	found      *answer // nil if it is not worth keeping
+}
+
+// foundFor is how long what was found is kept. What it says is to be read is
+// removed some minutes after nobody can find it any more.
+const foundFor = 5 * time.Second
+
+// serves reports whether a look saves another one at k.
+func (l look) serves(k dataset.Task) bool {
+	return l.generation == k.Generation && (l.found == nil || time.Since(l.at) < foundFor)
 }
 
 // answerKnown settles the due tasks whose answer is on record, all in one
@@ -17,23 +28,39 @@ type look struct {
 // or an input that changed where nobody looks, costs so much less than a run.
 func (c *Converger) answerKnown(ctx context.Context, due []dataset.Task) (rest []dataset.Task, answered int, err error) {
 	var known []answer
+	busy := make([]bool, len(due)) // before the snapshot, which may lack what they commit
+	for i, k := range due {
+		busy[i] = c.underWay(k)
+	}
+	err = c.o.Catalog.OneMoment(ctx, func(ctx context.Context) error {
+		rest, known = c.lookAt(ctx, due, busy)
+		return nil
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	return rest, len(known), c.commitKnown(ctx, known)
+}
+
+// lookAt looks at the tasks that nobody has looked at and that were not busy. What
+// went wrong is said when the task runs.
+func (c *Converger) lookAt(ctx context.Context, due []dataset.Task, busy []bool) (rest []dataset.Task, known []answer) {
 	looks := map[place]look{}
-	for _, k := range due {
+	for i, k := range due {
 		here := place{k.Dataset, k.Partition}
-		if c.underWay(k) {
+		if busy[i] {
 			rest = append(rest, k)
 			continue // and is looked at when it is not
 		}
 		now := c.looked[here]
-		if now.generation != k.Generation {
-			now = look{generation: k.Generation}
+		if !now.serves(k) {
+			now = look{generation: k.Generation, at: time.Now()}
 			a, err := c.look(ctx, k)
 			if err == nil && a.known != "" && a.known != superseded {
 				known = append(known, a)
 				continue
 			}
-			// What went wrong is said when the task runs.
-			if err == nil && a.known == "" && a.small() {
+			if err == nil && a.known == "" && a.small() && c.locate(ctx, &a) == nil {
 				now.found = &a
 			}
 		}
@@ -41,7 +68,7 @@ func (c *Converger) answerKnown(ctx context.Context, due []dataset.Task) (rest [
 		rest = append(rest, k)
 	}
 	c.looked = looks
-	return rest, len(known), c.commitKnown(ctx, known)
+	return rest, known
 }
 
 // commitKnown commits answers together; if that fails, one by one, so that only

@@ -21,6 +21,10 @@ type answer struct {
 	build dataset.Build
 	prior sqlite.Prior
 	known string // the outcome, if nothing needs computing; else ""
+
+	located  bool
+	segments []dataset.Segment // what must be read to compute it
+	growth   dataset.Growth
 }
 
 // look takes a pointer vector for a task, derives the trace key, and finds out
@@ -92,7 +96,7 @@ func (c *Converger) run(ctx context.Context, t todo) (outcome string, err error)
 		err = c.proveByColumns(ctx, &a)
 	}
 	if err == nil && a.known == "" {
-		a.known, err = "built", c.compute(ctx, a.stage, &a.build, a.prior)
+		a.known, err = "built", c.compute(ctx, &a)
 		if err == nil && a.build.Content.Growth != dataset.NoGrowth {
 			a.known = "appended"
 		}
@@ -130,23 +134,33 @@ func (s *deployed) nothingToRead(inputs []dataset.Promoted) bool {
 	return timed
 }
 
+// locate finds out what must be read, for all of the partition or for what must
+// be added to it.
+func (c *Converger) locate(ctx context.Context, a *answer) (err error) {
+	if a.located {
+		return nil
+	}
+	if a.segments, a.growth, err = c.additions(ctx, a.stage, a.build.Inputs, a.prior); err == nil && a.growth == dataset.NoGrowth {
+		a.segments, err = c.o.Catalog.Segments(ctx, a.build.Inputs)
+	}
+	a.located = err == nil
+	return err
+}
+
 // compute builds the whole partition, or only what must be added to it.
-func (c *Converger) compute(ctx context.Context, s *deployed, b *dataset.Build, prior sqlite.Prior) error {
-	content := dataset.NewContent{}
-	segments, growth, err := c.additions(ctx, s, b.Inputs, prior)
-	if err != nil {
+func (c *Converger) compute(ctx context.Context, a *answer) error {
+	if err := c.locate(ctx, a); err != nil {
 		return err
 	}
-	if growth != dataset.NoGrowth {
-		content.Growth, content.Base = growth, prior.Promoted
+	s, b, content := a.stage, &a.build, dataset.NewContent{}
+	if a.growth != dataset.NoGrowth {
+		content.Growth, content.Base = a.growth, a.prior.Promoted
 		b.Content = &content
-		if !slices.ContainsFunc(segments, func(x dataset.Segment) bool { return x.Dataset == s.driver }) {
+		if !slices.ContainsFunc(a.segments, func(x dataset.Segment) bool { return x.Dataset == s.driver }) {
 			return nil // the input moved without gaining rows
 		}
-	} else if segments, err = c.o.Catalog.Segments(ctx, b.Inputs); err != nil {
-		return err
 	}
-	job := c.job(s, b.Task.Partition, segments)
+	job := c.job(s, b.Task.Partition, a.segments)
 	if content.Growth == dataset.NoGrowth {
 		job.Key = s.stage.Header.Key
 	}

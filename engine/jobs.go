@@ -134,14 +134,7 @@ func (p *Pool) keep(w *process, name string, out *Output) error {
 	if !info.Mode().IsRegular() || info.Size() != out.Bytes {
 		return fmt.Errorf("the worker's %s is not the file it reported", name)
 	}
-	file, err := os.CreateTemp(filepath.Join(p.dir, "results"), "*-"+name)
-	if err != nil {
-		return err
-	}
-	if err := file.Close(); err != nil {
-		return err
-	}
-	out.Path = file.Name()
+	out.Path = filepath.Join(p.dir, "results", fmt.Sprintf("%d-%s", p.results.Add(1), name))
 	return os.Rename(from, out.Path)
 }
 

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -76,6 +77,7 @@ type Pool struct {
 	metrics *metrics
 	dir     string
 	lock    *os.File
+	results atomic.Int64 // outputs so far, which names them
 
 	ctx    context.Context //nolint:containedctx // the life of the pool: ends when Close begins
 	cancel context.CancelFunc

@@ -170,8 +170,21 @@ func (t *tx) bump() error {
 	return t.QueryRowContext(t.ctx, "UPDATE meta SET value = value + 1 WHERE key = 'revision' RETURNING value").Scan(&t.revision)
 }
 
+// moment is the key under which a context carries the snapshot of OneMoment.
+type moment struct{}
+
+// OneMoment calls fn with a context in which everything that is asked of the
+// catalog is answered from one read snapshot, for one goroutine. Many questions
+// cost less so: each new snapshot finds its pages anew.
+func (c *Catalog) OneMoment(ctx context.Context, fn func(context.Context) error) error {
+	return c.view(ctx, func(t *tx) error { return fn(context.WithValue(ctx, moment{}, t)) })
+}
+
 // view runs fn on one read snapshot.
 func (c *Catalog) view(ctx context.Context, fn func(*tx) error) error {
+	if t, ok := ctx.Value(moment{}).(*tx); ok {
+		return fn(&tx{Tx: t.Tx, ctx: ctx, now: t.now})
+	}
 	raw, err := c.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return fmt.Errorf("read catalog: %w", err)
