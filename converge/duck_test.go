@@ -102,6 +102,11 @@ func (b sqlBackend) read(sets [][]string) ([][]row, error) {
 	}
 }
 
+func (b sqlBackend) join(files []string) (engine.Output, error) {
+	out, _, err := b.Compact(context.Background(), engine.CompactJob{Files: files})
+	return out, err
+}
+
 // TestConvergesOnTheRealEngine is TestConvergesToWhatScratchGives with DuckDB in
 // workers, in real time.
 func TestConvergesOnTheRealEngine(t *testing.T) {

@@ -15,7 +15,8 @@ type backend interface {
 	text(p program) string
 	rule(rejects string) string
 	write(rows []row) (engine.Output, error)
-	read(sets [][]string) ([][]row, error) // the rows of each set of files
+	read(sets [][]string) ([][]row, error)      // the rows of each set of files
+	join(files []string) (engine.Output, error) // one file with the rows of all
 }
 
 var errWorker = errors.New("the worker died")

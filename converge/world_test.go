@@ -20,6 +20,7 @@ import (
 
 	"github.com/reedbed/reedbed/dataset"
 	"github.com/reedbed/reedbed/dataset/sqlite"
+	"github.com/reedbed/reedbed/engine"
 	"github.com/reedbed/reedbed/internal/disk"
 	"github.com/reedbed/reedbed/stage"
 	"github.com/reedbed/reedbed/store"
@@ -282,6 +283,10 @@ func (w *world) load(at ...int64) {
 func (w *world) object(name string, p dataset.Partition, rows []row) dataset.NewSegment {
 	out, err := w.engine.write(rows)
 	w.must(err)
+	return w.stored(name, p, out)
+}
+
+func (w *world) stored(name string, p dataset.Partition, out engine.Output) dataset.NewSegment {
 	o, err := w.store.Adopt(out.Path, "parquet")
 	w.must(err)
 	return dataset.NewSegment{Dataset: name, Partition: p, Object: o.ID, Rows: out.Rows, Bytes: o.Bytes, Hash: out.Hash}
@@ -302,9 +307,9 @@ func (w *world) compact() {
 		for _, s := range c.Segments {
 			files, k.Replaced = append(files, w.store.Path(s.Object)), append(k.Replaced, s.ID)
 		}
-		rows, err := w.engine.read([][]string{files})
+		out, err := w.engine.join(files)
 		w.must(err)
-		k.Segment = w.object(c.Dataset, c.Partition, rows[0])
+		k.Segment = w.stored(c.Dataset, c.Partition, out)
 		if err := w.catalog.CommitCompaction(ctx, k); err != nil && !errors.Is(err, dataset.ErrSegmentGone) {
 			w.tb.Fatal(err)
 		}
