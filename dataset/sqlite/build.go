@@ -125,12 +125,8 @@ func (t *tx) pair(p partition) (out pair, err error) {
 	if out.output, err = t.promoted(p); err != nil {
 		return out, err
 	}
-	row := t.QueryRowContext(t.ctx, "SELECT "+datasetColumns+" FROM datasets WHERE rejects_of = ? AND retired_at IS NULL", p.dataset.ID)
-	d, err := scanDataset(row.Scan)
-	if errors.Is(err, sql.ErrNoRows) {
-		return out, nil
-	}
-	if err != nil {
+	d, err := t.refusedOf(p.dataset.ID)
+	if err != nil || d.ID == 0 {
 		return out, err
 	}
 	out.refuses = true
@@ -152,6 +148,7 @@ func (c *Catalog) CommitBuild(ctx context.Context, b dataset.Build) error {
 // are superseded are left out.
 func (c *Catalog) CommitBuilds(ctx context.Context, builds []dataset.Build) error {
 	return c.update(ctx, func(t *tx) error {
+		t.known = newMemo()
 		for _, b := range builds {
 			if err := t.commitBuild(b); err != nil && !errors.Is(err, dataset.ErrSuperseded) {
 				return err

@@ -139,6 +139,7 @@ type tx struct {
 	// changed are the stages and side inputs that compute or hold something else by
 	// this apply; nil in other transactions.
 	changed map[string]bool
+	known   memo // what was asked already, in transactions over many partitions
 }
 
 // update runs fn in one write transaction. An error rolls everything back.
@@ -177,13 +178,16 @@ type moment struct{}
 // catalog is answered from one read snapshot, for one goroutine. Many questions
 // cost less so: each new snapshot finds its pages anew.
 func (c *Catalog) OneMoment(ctx context.Context, fn func(context.Context) error) error {
-	return c.view(ctx, func(t *tx) error { return fn(context.WithValue(ctx, moment{}, t)) })
+	return c.view(ctx, func(t *tx) error {
+		t.known = newMemo()
+		return fn(context.WithValue(ctx, moment{}, t))
+	})
 }
 
 // view runs fn on one read snapshot.
 func (c *Catalog) view(ctx context.Context, fn func(*tx) error) error {
 	if t, ok := ctx.Value(moment{}).(*tx); ok {
-		return fn(&tx{Tx: t.Tx, ctx: ctx, now: t.now})
+		return fn(&tx{Tx: t.Tx, ctx: ctx, now: t.now, known: t.known})
 	}
 	raw, err := c.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {

@@ -43,12 +43,26 @@ func scanDataset(scan func(...any) error) (Dataset, error) {
 var ErrNoDataset = errors.New("no such dataset")
 
 func (t *tx) dataset(name string) (Dataset, error) {
-	row := t.QueryRowContext(t.ctx, "SELECT "+datasetColumns+" FROM datasets WHERE name = ? AND retired_at IS NULL", name)
-	d, err := scanDataset(row.Scan)
-	if errors.Is(err, sql.ErrNoRows) {
-		return d, fmt.Errorf("%w: %q", ErrNoDataset, name)
-	}
-	return d, err
+	return recall(t.known.datasets, name, func() (Dataset, error) {
+		row := t.QueryRowContext(t.ctx, "SELECT "+datasetColumns+" FROM datasets WHERE name = ? AND retired_at IS NULL", name)
+		d, err := scanDataset(row.Scan)
+		if errors.Is(err, sql.ErrNoRows) {
+			return d, fmt.Errorf("%w: %q", ErrNoDataset, name)
+		}
+		return d, err
+	})
+}
+
+// refusedOf returns the dataset of the rows that a stage refuses; ID 0 for none.
+func (t *tx) refusedOf(stageID int64) (Dataset, error) {
+	return recall(t.known.refused, stageID, func() (Dataset, error) {
+		row := t.QueryRowContext(t.ctx, "SELECT "+datasetColumns+" FROM datasets WHERE rejects_of = ? AND retired_at IS NULL", stageID)
+		d, err := scanDataset(row.Scan)
+		if errors.Is(err, sql.ErrNoRows) {
+			return Dataset{}, nil
+		}
+		return d, err
+	})
 }
 
 // Datasets lists the datasets that are not retired, upstream before downstream.

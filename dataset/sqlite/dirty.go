@@ -31,6 +31,10 @@ func (t *tx) addCause(kind, detail string) (cause, error) {
 
 // readersOf lists how stages at work read an input.
 func (t *tx) readersOf(inputID int64) ([]edge, error) {
+	return recall(t.known.readers, inputID, func() ([]edge, error) { return t.findReaders(inputID) })
+}
+
+func (t *tx) findReaders(inputID int64) ([]edge, error) {
 	var out []edge
 	err := t.each(`SELECT `+datasetColumns+`, window, lo, hi, since FROM (
 		SELECT d.*, e.kind AS window, e.lo, e.hi, e.since FROM edges e JOIN datasets d ON d.id = e.dataset_id

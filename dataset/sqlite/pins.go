@@ -300,8 +300,10 @@ func (t *tx) pins(where string, args ...any) ([]dataset.Pin, error) {
 // view points at, and 0, ABSENT, where all of the input is pinned and the view has
 // no pointer. inputID 0 stands for all inputs.
 func (t *tx) throughPins(stageID, inputID int64, number string, args []any) (string, []any, error) {
-	var pinned bool
-	err := t.QueryRowContext(t.ctx, "SELECT EXISTS (SELECT 1 FROM pins WHERE stage_id = ?1 AND (?2 = 0 OR input_id = ?2))", stageID, inputID).Scan(&pinned)
+	pinned, err := recall(t.known.pinned, pinning{stageID, inputID}, func() (yes bool, err error) {
+		err = t.QueryRowContext(t.ctx, "SELECT EXISTS (SELECT 1 FROM pins WHERE stage_id = ?1 AND (?2 = 0 OR input_id = ?2))", stageID, inputID).Scan(&yes)
+		return yes, err
+	})
 	if err != nil || !pinned {
 		return number, args, err
 	}

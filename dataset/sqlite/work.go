@@ -35,21 +35,42 @@ func (c *Catalog) Inputs(ctx context.Context, stage string, p dataset.Partition)
 }
 
 func (t *tx) inputs(own partition) (out []dataset.Promoted, err error) {
-	err = t.each(`SELECT d.id, d.name, COALESCE(g.name, ''), e.kind, e.lo, e.hi, e.since FROM edges e JOIN datasets d ON d.id = e.input_id
-			LEFT JOIN groups g ON g.dataset_id = d.id WHERE e.dataset_id = ? ORDER BY d.name`, []any{own.dataset.ID},
-		func(scan func(...any) error) error {
-			var lo, hi int64
-			var in Dataset
-			var w dataset.Window
-			if err := scan(&in.ID, &in.Spec.Name, &in.Release, &w.Kind, &lo, &hi, &w.From); err != nil {
+	all, err := t.inputsOf(own.dataset.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, in := range all {
+		read, err := t.readThrough(in.dataset, in.window, own)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, read...)
+	}
+	return out, nil
+}
+
+// inputOf is one thing that a stage reads: of the dataset, its id, name and
+// release group.
+type inputOf struct {
+	dataset Dataset
+	window  dataset.Window
+}
+
+// inputsOf lists what a stage reads, in order of name.
+func (t *tx) inputsOf(stageID int64) ([]inputOf, error) {
+	return recall(t.known.inputs, stageID, func() (out []inputOf, err error) {
+		err = t.each(`SELECT d.id, d.name, COALESCE(g.name, ''), e.kind, e.lo, e.hi, e.since FROM edges e JOIN datasets d ON d.id = e.input_id
+			LEFT JOIN groups g ON g.dataset_id = d.id WHERE e.dataset_id = ? ORDER BY d.name`, []any{stageID},
+			func(scan func(...any) error) error {
+				var lo, hi int64
+				var in inputOf
+				err := scan(&in.dataset.ID, &in.dataset.Spec.Name, &in.dataset.Release, &in.window.Kind, &lo, &hi, &in.window.From)
+				in.window.Lo, in.window.Hi = time.Duration(lo)*time.Microsecond, time.Duration(hi)*time.Microsecond
+				out = append(out, in)
 				return err
-			}
-			w.Lo, w.Hi = time.Duration(lo)*time.Microsecond, time.Duration(hi)*time.Microsecond
-			read, err := t.readThrough(in, w, own)
-			out = append(out, read...)
-			return err
-		})
-	return out, err
+			})
+		return out, err
+	})
 }
 
 // isAnchored reports whether an input that is cut by time has a promoted version
@@ -58,16 +79,14 @@ func (t *tx) isAnchored(p partition) (yes bool, err error) {
 	if p.name == dataset.Whole {
 		return true, nil
 	}
-	inputs := map[string]Dataset{} // by how they are read; one entry unless p belongs to a release group
-	if err := t.each(`SELECT COALESCE(g.name, '') FROM edges e LEFT JOIN groups g ON g.dataset_id = e.input_id WHERE e.dataset_id = ?`, []any{p.dataset.ID},
-		func(scan func(...any) error) error {
-			var in Dataset
-			err := scan(&in.Release)
-			number, _ := readBy(p.dataset, in)
-			inputs[number] = in
-			return err
-		}); err != nil {
+	all, err := t.inputsOf(p.dataset.ID)
+	if err != nil {
 		return false, err
+	}
+	inputs := map[string]Dataset{} // by how they are read; one entry unless p belongs to a release group
+	for _, in := range all {
+		number, _ := readBy(p.dataset, in.dataset)
+		inputs[number] = in.dataset
 	}
 	for number, in := range inputs {
 		_, args := readBy(p.dataset, in)
