@@ -91,40 +91,53 @@ const (
 	// keepCauses is how many of the newest causes stay, whatever names them: what
 	// came of looking at a partition names one, too.
 	keepCauses = 50_000
-	// sweepCauses is how many older ones are looked at in one collection.
-	sweepCauses = 20_000
+	// sweptAtOnce is how many older ones are looked at in one collection.
+	sweptAtOnce = 20_000
 )
-
-// dueCauses lists the causes that work which is not done yet names. Later none
-// is added to it that is older than these.
-func (c *Catalog) dueCauses(ctx context.Context) (ids []int64, err error) {
-	err = c.view(ctx, func(t *tx) error {
-		return t.each(`SELECT cause_id FROM dirty WHERE cause_id IS NOT NULL UNION SELECT again FROM dirty WHERE again > 0
-			UNION SELECT cause_id FROM waived WHERE cause_id IS NOT NULL`, nil, func(scan func(...any) error) error {
-			var id int64
-			err := scan(&id)
-			ids = append(ids, id)
-			return err
-		})
-	})
-	return ids, err
-}
 
 // collectCauses forgets causes that no version, no work and no later cause names,
 // but for the newest few: a part of them each time, from the newest on down, and
 // then again. What led to a version on record stays for as long as that does.
-func (t *tx) collectCauses(due []int64, keep, sweep int64) error {
-	var newest, to int64
-	err := t.QueryRowContext(t.ctx, "SELECT COALESCE(MAX(id), 0), COALESCE((SELECT value FROM meta WHERE key = 'causes_swept'), 0) FROM causes").Scan(&newest, &to)
-	if err != nil {
+func (c *Catalog) collectCauses(ctx context.Context, keep, sweep int64) error {
+	var to int64
+	var due []int64
+	err := c.view(ctx, func(t *tx) (err error) { // looking through all work takes long, and must hold nobody up
+		if to, err = t.nextSweep(keep); err == nil && to > 0 {
+			due, err = t.dueCauses(to-sweep, to)
+		}
+		return err
+	})
+	if err != nil || to <= 0 {
 		return err
 	}
+	return c.update(ctx, func(t *tx) error { return t.sweepCauses(due, to-sweep, to) })
+}
+
+// nextSweep is the newest cause that may be forgotten next; 0 or less for none.
+func (t *tx) nextSweep(keep int64) (to int64, err error) {
+	var newest int64
+	err = t.QueryRowContext(t.ctx, "SELECT COALESCE(MAX(id), 0), COALESCE((SELECT value FROM meta WHERE key = 'causes_swept'), 0) FROM causes").Scan(&newest, &to)
 	if to <= 0 {
 		to = newest - keep
 	}
-	if to <= 0 {
-		return nil
-	}
+	return to, err
+}
+
+// dueCauses lists the causes from < id <= to that work which is not done yet
+// names. Later none of these is added to it.
+func (t *tx) dueCauses(from, to int64) (ids []int64, err error) {
+	err = t.each(`SELECT cause_id FROM dirty WHERE cause_id > ?1 AND cause_id <= ?2 UNION SELECT again FROM dirty WHERE again > ?1 AND again <= ?2
+		UNION SELECT cause_id FROM waived WHERE cause_id > ?1 AND cause_id <= ?2`, []any{from, to}, func(scan func(...any) error) error {
+		var id int64
+		err := scan(&id)
+		ids = append(ids, id)
+		return err
+	})
+	return ids, err
+}
+
+// sweepCauses forgets the causes from < id <= to that nothing names, nor due.
+func (t *tx) sweepCauses(due []int64, from, to int64) error {
 	named, err := json.Marshal(append([]int64{}, due...))
 	if err != nil {
 		return err
@@ -132,7 +145,7 @@ func (t *tx) collectCauses(due []int64, keep, sweep int64) error {
 	for gone := int64(1); gone > 0; { // what only the gone ones named goes with them
 		res, err := t.ExecContext(t.ctx, `DELETE FROM causes WHERE id > ?1 AND id <= ?2 AND id NOT IN (SELECT value FROM json_each(?3))
 			AND NOT EXISTS (SELECT 1 FROM versions v WHERE v.cause_id = causes.id)
-			AND NOT EXISTS (SELECT 1 FROM causes c WHERE c.parent = causes.id)`, to-sweep, to, string(named))
+			AND NOT EXISTS (SELECT 1 FROM causes c WHERE c.parent = causes.id)`, from, to, string(named))
 		if err != nil {
 			return err
 		}
@@ -140,5 +153,5 @@ func (t *tx) collectCauses(due []int64, keep, sweep int64) error {
 			return err
 		}
 	}
-	return t.exec("INSERT INTO meta VALUES ('causes_swept', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1", to-sweep)
+	return t.exec("INSERT INTO meta VALUES ('causes_swept', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1", from)
 }

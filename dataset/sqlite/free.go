@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"slices"
 	"time"
@@ -22,6 +23,10 @@ const freeable = `SELECT partition_id, number FROM versions
 		WHERE r.id = versions.partition_id AND o.freed_at IS NULL
 		AND t.created_at = (SELECT MAX(created_at) FROM traces l WHERE l.partition_id = p.id AND l.version = t.version))`
 
+// refusedWith is the partition of what was refused with partition ?.
+const refusedWith = `SELECT r.id FROM partitions p CROSS JOIN datasets d ON d.rejects_of = p.dataset_id
+	CROSS JOIN partitions r ON r.dataset_id = d.id AND r.name = p.name WHERE p.id = ?`
+
 // Freed says what retention took: versions, and the bytes of the files that only
 // they had.
 type Freed struct {
@@ -34,58 +39,75 @@ type Freed struct {
 // told; whoever needs their rows computes them again. Collect removes the files
 // when nobody can be reading them any more: a crash in between loses nothing.
 func (c *Catalog) Free(ctx context.Context, keep int) (out Freed, err error) {
-	for {
-		var found []int64
-		err := c.view(ctx, func(t *tx) (err error) { // looking takes long, and must hold nobody up
-			found, err = t.freeablePartitions(keep)
-			return err
-		})
-		if err != nil || len(found) == 0 {
+	found, err := c.freeable(ctx, keep)
+	if err != nil {
+		return out, err
+	}
+	for some := range slices.Chunk(found, 500) {
+		err := c.update(ctx, func(t *tx) error { return t.free(some, keep, &out) })
+		if err != nil {
 			return out, err
 		}
-		for some := range slices.Chunk(found, 500) {
-			err := c.update(ctx, func(t *tx) error { return t.free(some, keep, &out) })
-			if err != nil {
-				return out, err
-			}
-		}
 	}
+	return out, nil
 }
 
-func (t *tx) freeablePartitions(keep int) (ids []int64, err error) {
-	err = t.each("SELECT DISTINCT partition_id FROM ("+freeable+")", []any{keep}, func(scan func(...any) error) error {
-		var id int64
-		err := scan(&id)
-		ids = append(ids, id)
-		return err
+// freeable lists the partitions retention takes something of. To look takes long,
+// and must hold nobody up.
+func (c *Catalog) freeable(ctx context.Context, keep int) (ids []int64, err error) {
+	err = c.view(ctx, func(t *tx) error {
+		return t.each("SELECT DISTINCT partition_id FROM ("+freeable+")", []any{keep}, func(scan func(...any) error) error {
+			var id int64
+			err := scan(&id)
+			ids = append(ids, id)
+			return err
+		})
 	})
 	return ids, err
 }
 
-// free takes what may be taken of some partitions. What was refused with a version
-// is found after it, in another round.
+// free takes what may be taken of some partitions, and of what was refused with
+// it, which may go when what it was refused from is gone.
 func (t *tx) free(partitions []int64, keep int, out *Freed) error {
 	for _, id := range partitions {
-		var numbers []int64
-		err := t.each(freeable+" AND partition_id = ?2", []any{keep, id}, func(scan func(...any) error) error {
-			var number int64
-			err := scan(&id, &number)
-			numbers = append(numbers, number)
+		if err := t.freeOne(id, keep, out); err != nil {
 			return err
-		})
+		}
+		var refused int64
+		err := t.QueryRowContext(t.ctx, refusedWith, id).Scan(&refused)
+		if errors.Is(err, sql.ErrNoRows) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
-		for _, number := range numbers {
-			bytes, err := t.release(id, number)
-			if err != nil {
-				return err
-			}
-			if err := t.exec("UPDATE versions SET freed_at = ? WHERE partition_id = ? AND number = ?", t.now, id, number); err != nil {
-				return err
-			}
-			out.Versions, out.Bytes = out.Versions+1, out.Bytes+bytes
+		if err := t.freeOne(refused, keep, out); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+func (t *tx) freeOne(id int64, keep int, out *Freed) error {
+	var numbers []int64
+	err := t.each(freeable+" AND partition_id = ?2", []any{keep, id}, func(scan func(...any) error) error {
+		var number int64
+		err := scan(&id, &number)
+		numbers = append(numbers, number)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, number := range numbers {
+		bytes, err := t.release(id, number)
+		if err != nil {
+			return err
+		}
+		if err := t.exec("UPDATE versions SET freed_at = ? WHERE partition_id = ? AND number = ?", t.now, id, number); err != nil {
+			return err
+		}
+		out.Versions, out.Bytes = out.Versions+1, out.Bytes+bytes
 	}
 	return nil
 }
@@ -101,24 +123,25 @@ type Garbage struct {
 
 var errRehearsed = errors.New("rehearsed")
 
-// Preview says what Free and then Collect would do now, and changes nothing.
+// Preview says what Free and then Collect would do now, and changes nothing. It
+// does all of it in one transaction, which is not committed: while it looks at what
+// would go, nobody else can write.
 func (c *Catalog) Preview(ctx context.Context, keep int, grace time.Duration) (out Garbage, err error) {
+	found, err := c.freeable(ctx, keep)
+	if err != nil {
+		return out, err
+	}
 	err = c.update(ctx, func(t *tx) error {
-		for {
-			found, err := t.freeablePartitions(keep)
-			if err != nil {
-				return err
-			}
-			if len(found) == 0 {
-				break
-			}
-			if err := t.free(found, keep, &out.Freed); err != nil {
-				return err
-			}
+		if err := t.free(found, keep, &out.Freed); err != nil {
+			return err
 		}
 		t.now++ // Collect comes after Free
-		if out.Removed, err = t.collect(grace); err != nil {
-			return err
+		for more := true; more; {
+			var some []string
+			if some, more, err = t.collect(grace); err != nil {
+				return err
+			}
+			out.Removed = append(out.Removed, some...)
 		}
 		if out.Waiting, err = t.waiting(); err != nil {
 			return err
@@ -141,6 +164,6 @@ func (c *Catalog) Waiting(ctx context.Context) (n int64, err error) {
 }
 
 func (t *tx) waiting() (n int64, err error) {
-	err = t.QueryRowContext(t.ctx, "SELECT COUNT(DISTINCT object) FROM segments WHERE removed_in IS NOT NULL AND NOT "+heldSegment).Scan(&n)
+	err = t.QueryRowContext(t.ctx, "SELECT COUNT(DISTINCT object) FROM segments INDEXED BY segments_removed WHERE "+ended+" AND NOT "+heldSegment).Scan(&n)
 	return n, err
 }

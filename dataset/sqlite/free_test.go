@@ -153,6 +153,49 @@ func TestFreeWaitsForLeases(t *testing.T) {
 	}
 }
 
+// TestCollectLooksAtWhatIsHeldOnce: what stays is out of its way, until what held
+// it goes; and it is done with what there is however many transactions it takes.
+func TestCollectLooksAtWhatIsHeldOnce(t *testing.T) {
+	c, k := openTest(t)
+	const p = "2026-04-01T10"
+	deploy(t, c, stageOver("s", dataset.Raw, "same", dataset.Hour, 1))
+	load(t, c, segment(dataset.Raw, p, "raw", 1))
+	build(t, c, "s", "one", 1)
+	closeAll(t, c)
+	load(t, c, segment(dataset.Raw, p, "late", 1))
+	build(t, c, "s", "two", 2)
+	k.t = k.t.Add(time.Hour)
+	// More has ended than one transaction looks at: half of it is held, by version 1 of s.
+	const many = 2*endedBatch + 100
+	_, err := c.write.Exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+		INSERT INTO segments (partition_id, object, rows, bytes, hash, origin, added_in, removed_in, removed_at, removed_rev)
+		SELECT s.partition_id, 'x' || n.i, 0, 0, s.hash, 'build', n.i % 2, n.i % 2 + 1, s.removed_at, s.removed_rev
+		FROM n, segments s JOIN partitions p ON p.id = s.partition_id JOIN datasets d ON d.id = p.dataset_id WHERE d.name = 's' AND s.removed_in = 2`, many)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if gone := collect(t, c, 0); len(gone) != many/2 {
+		t.Errorf("collected %d objects", len(gone))
+	}
+	left := func(condition string) (n int) {
+		t.Helper()
+		if err := c.write.QueryRow("SELECT COUNT(*) FROM segments WHERE removed_in IS NOT NULL AND " + condition).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if held, others := left("held = 1"), left("held = 0"); held != many/2+1 || others != 0 {
+		t.Errorf("%d held, %d to be looked at again", held, others)
+	}
+	if _, err := c.Free(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	k.t = k.t.Add(time.Hour)
+	if gone := collect(t, c, time.Minute); len(gone) != many/2+1 || left("TRUE") != 0 {
+		t.Errorf("collected %d objects when nothing held them, %d are left", len(gone), left("TRUE"))
+	}
+}
+
 func TestPreviewSaysWhatHappensAndChangesNothing(t *testing.T) {
 	c, k := openTest(t)
 	const p = "2026-04-01T10"

@@ -128,6 +128,8 @@ func TestQueriesOfTheLoopUseIndexes(t *testing.T) {
 		"due, history": {dueHistory, []any{1, 1, 1, 1, 1}},
 		"next due":     {"SELECT MIN(not_before) FROM dirty WHERE not_before > ?", []any{1}},
 		"closable":     {closable, []any{1}},
+		"ended":        {endedBefore, []any{1, 1}},
+		"refused with": {refusedWith, []any{1}},
 		"refused rows": {closeRefused, []any{1}},
 		"traces":       {tracesOf, []any{1, 1}},
 		"releases":     {finished, nil},

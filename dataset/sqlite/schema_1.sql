@@ -148,12 +148,23 @@ CREATE TABLE segments (
   added_in     INTEGER NOT NULL,
   removed_in   INTEGER,
   removed_at   INTEGER,
-  removed_rev  INTEGER                 -- catalog revision of the removal, for leases
+  removed_rev  INTEGER,                -- catalog revision of the removal, for leases
+  held         INTEGER NOT NULL DEFAULT 0 -- 1: it has ended, and garbage collection found that a version still has its rows
 );
 CREATE INDEX segments_by_partition ON segments (partition_id, added_in);
 CREATE INDEX segments_live ON segments (partition_id) WHERE removed_in IS NULL;
-CREATE INDEX segments_removed ON segments (removed_at) WHERE removed_in IS NOT NULL;
+CREATE INDEX segments_removed ON segments (removed_at) WHERE removed_in IS NOT NULL AND held = 0;
+CREATE INDEX segments_held ON segments (partition_id) WHERE held = 1;
 CREATE INDEX segments_by_object ON segments (object);
+
+-- What a version held is looked at again when it goes or its files do.
+CREATE TRIGGER unhold_version AFTER DELETE ON versions BEGIN
+  UPDATE segments SET held = 0 WHERE partition_id = OLD.partition_id AND held = 1 AND added_in <= OLD.number AND removed_in > OLD.number;
+END;
+
+CREATE TRIGGER unhold_freed AFTER UPDATE OF freed_at ON versions BEGIN
+  UPDATE segments SET held = 0 WHERE partition_id = OLD.partition_id AND held = 1 AND added_in <= OLD.number AND removed_in > OLD.number;
+END;
 
 CREATE TABLE traces (
   partition_id     INTEGER NOT NULL REFERENCES partitions(id),

@@ -182,10 +182,7 @@ func (p *pond) compact(t *rapid.T) {
 func (p *pond) collect(t *rapid.T) {
 	_, err := p.Collect(t.Context(), 0)
 	p.must(t, err)
-	due, err := p.dueCauses(t.Context())
-	p.must(t, err)
-	keep, sweep := rapid.Int64Range(0, 5).Draw(t, "keep"), rapid.Int64Range(1, 20).Draw(t, "sweep")
-	p.must(t, p.update(t.Context(), func(x *tx) error { return x.collectCauses(due, keep, sweep) }))
+	p.must(t, p.collectCauses(t.Context(), rapid.Int64Range(0, 5).Draw(t, "keep"), rapid.Int64Range(1, 20).Draw(t, "sweep")))
 }
 
 // explained wants to know of every promoted version and of all that is due what
