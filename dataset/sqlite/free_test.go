@@ -28,19 +28,9 @@ func reusable(t *testing.T, c *Catalog, p dataset.Partition, n int) []int {
 	return out
 }
 
-func collect(t *testing.T, c *Catalog, grace time.Duration) []string {
-	t.Helper()
-	gone, err := c.Collect(t.Context(), grace)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return slices.Sorted(slices.Values(gone))
-}
-
 func TestFreeKeepsTheLastVersionsAndWhatAnybodySees(t *testing.T) {
-	c, k := openTest(t)
+	c, k := openWith(t, refusing(overRaw("s")), over("r", "s"), over("q", "s"))
 	const p = "2026-04-01T10"
-	deploy(t, c, refusing(stageOver("s", dataset.Raw, "same", dataset.Hour, 1)), stageOver("r", "s", "same", dataset.Hour, 2), stageOver("q", "s", "same", dataset.Hour, 2))
 	versionsOfS(t, c, p, 7)
 	build(t, c, "r", "x", 1)
 	build(t, c, "q", "x", 1)
@@ -70,13 +60,7 @@ func TestFreeKeepsTheLastVersionsAndWhatAnybodySees(t *testing.T) {
 	}
 	_, err = c.Promote(t.Context(), dataset.Promotion{Dataset: "s", Partition: p, Version: 3})
 	refusal(t, err, "cannot_promote")
-	in, _, err := c.Inputs(t.Context(), "r", p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Segments(t.Context(), in); err != nil {
-		t.Errorf("what the pin holds: %v", err)
-	}
+	stillThere(t, c, "r", p)
 	// Without the pin nothing holds version 1 and what was refused with it.
 	unpin(t, c, held.ID)
 	if freed, err := c.Free(t.Context(), 3); err != nil || freed.Versions != 2 {
@@ -90,9 +74,8 @@ func TestFreeKeepsTheLastVersionsAndWhatAnybodySees(t *testing.T) {
 // TestFreedVersionIsComputedAgain goes back to a key whose files are gone: it is
 // computed, and the trace leads to the new version.
 func TestFreedVersionIsComputedAgain(t *testing.T) {
-	c, _ := openTest(t)
+	c, _ := openWith(t, refusing(overRaw("s")))
 	const p = "2026-04-01T10"
-	deploy(t, c, refusing(stageOver("s", dataset.Raw, "same", dataset.Hour, 1)))
 	versionsOfS(t, c, p, 3)
 	if _, err := c.Free(t.Context(), 0); err != nil {
 		t.Fatal(err)
@@ -112,8 +95,7 @@ func TestFreedVersionIsComputedAgain(t *testing.T) {
 }
 
 func TestOpenPartitionsAndBuiltinsAreNotFreed(t *testing.T) {
-	c, _ := openTest(t)
-	deploy(t, c, stageOver("s", dataset.Raw, "same", dataset.Hour, 1))
+	c, _ := openWith(t, overRaw("s"))
 	load(t, c, segment(dataset.Raw, "2026-05-01T12", "a", 1), segment(dataset.Raw, "2026-04-01T12", "b", 1))
 	build(t, c, "s", "x", 1)
 	if freed, err := c.Free(t.Context(), 0); err != nil || freed != (Freed{}) {
@@ -124,9 +106,8 @@ func TestOpenPartitionsAndBuiltinsAreNotFreed(t *testing.T) {
 // TestFreeWaitsForLeases: who reads what was promoted at a revision goes on to,
 // however many versions follow and however little is kept.
 func TestFreeWaitsForLeases(t *testing.T) {
-	c, k := openTest(t)
+	c, k := openWith(t, refusing(overRaw("s")))
 	const p = "2026-04-01T10"
-	deploy(t, c, refusing(stageOver("s", dataset.Raw, "same", dataset.Hour, 1)))
 	versionsOfS(t, c, p, 1)
 	seen, err := c.Snapshot(t.Context(), []string{"s"})
 	if err != nil {
@@ -156,9 +137,8 @@ func TestFreeWaitsForLeases(t *testing.T) {
 // TestCollectLooksAtWhatIsHeldOnce: what stays is out of its way, until what held
 // it goes; and it is done with what there is however many transactions it takes.
 func TestCollectLooksAtWhatIsHeldOnce(t *testing.T) {
-	c, k := openTest(t)
+	c, k := openWith(t, overRaw("s"))
 	const p = "2026-04-01T10"
-	deploy(t, c, stageOver("s", dataset.Raw, "same", dataset.Hour, 1))
 	load(t, c, segment(dataset.Raw, p, "raw", 1))
 	build(t, c, "s", "one", 1)
 	closeAll(t, c)
@@ -197,9 +177,8 @@ func TestCollectLooksAtWhatIsHeldOnce(t *testing.T) {
 }
 
 func TestPreviewSaysWhatHappensAndChangesNothing(t *testing.T) {
-	c, k := openTest(t)
+	c, k := openWith(t, refusing(overRaw("s")))
 	const p = "2026-04-01T10"
-	deploy(t, c, refusing(stageOver("s", dataset.Raw, "same", dataset.Hour, 1)))
 	versionsOfS(t, c, p, 5)
 	k.t = k.t.Add(time.Hour)
 	for _, grace := range []time.Duration{time.Minute, 0} {
@@ -231,9 +210,8 @@ func TestPreviewSaysWhatHappensAndChangesNothing(t *testing.T) {
 }
 
 func TestTraceOfErasedVersionNeverMatches(t *testing.T) {
-	c, _ := openTest(t)
+	c, _ := openWith(t, refusing(overRaw("s")))
 	const p = "2026-04-01T10"
-	deploy(t, c, refusing(stageOver("s", dataset.Raw, "same", dataset.Hour, 1)))
 	versionsOfS(t, c, p, 2)
 	if _, err := c.write.ExecContext(t.Context(), "UPDATE versions SET erased_at = 1 WHERE number = 1"); err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,50 +13,9 @@ import (
 	"github.com/reedbed/reedbed/dataset"
 )
 
-func pin(t *testing.T, c *Catalog, p dataset.Pin) dataset.Pin {
-	t.Helper()
-	p.Reason, p.Actor = "last good", "ann"
-	p, err := c.Pin(t.Context(), p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
-func unpin(t *testing.T, c *Catalog, id int64) dataset.Pin {
-	t.Helper()
-	p, err := c.Unpin(t.Context(), id, "ann")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
-// reads says what a partition reads now, as INPUT@PARTITION=ROWS.
-func reads(t *testing.T, c *Catalog, stage string, p dataset.Partition) []string {
-	t.Helper()
-	inputs, _, err := c.Inputs(t.Context(), stage, p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out []string
-	for _, q := range inputs {
-		if q.Version == 0 {
-			out = append(out, q.Dataset+"=absent")
-			continue
-		}
-		out = append(out, fmt.Sprintf("%s@%s=%d", q.Dataset, q.Partition, q.Rows))
-	}
-	return out
-}
-
 func TestPinFreezesWhatOneStageReads(t *testing.T) {
-	c, k := openTest(t)
+	c, k := openWith(t, overRaw("s"), stageOver("mine", "s", "-1h..0h", dataset.Hour, 2), over("other", "s"), stageOver("below", "mine", "same", dataset.Hour, 3))
 	const p, q, later = "2026-04-01T10", "2026-04-01T11", "2026-04-01T12"
-	deploy(
-		t, c, stageOver("s", dataset.Raw, "same", dataset.Hour, 1),
-		stageOver("mine", "s", "-1h..0h", dataset.Hour, 2), stageOver("other", "s", "same", dataset.Hour, 2), stageOver("below", "mine", "same", dataset.Hour, 3),
-	)
 	load(t, c, segment(dataset.Raw, p, "a", 1), segment(dataset.Raw, q, "b", 1))
 	for _, name := range []string{"s", "mine", "other", "below"} {
 		build(t, c, name, "one", 1)
@@ -79,16 +37,8 @@ func TestPinFreezesWhatOneStageReads(t *testing.T) {
 		t.Errorf("an hour that came after the pin exists for the pinned stage: %v", err)
 	}
 	k.t = k.t.Add(time.Hour)
-	if _, err := c.Collect(context.Background(), 0); err != nil {
-		t.Fatal(err)
-	}
-	mine, _, err := c.Inputs(t.Context(), "mine", q)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Segments(t.Context(), mine); err != nil {
-		t.Errorf("garbage collection took what a pin holds: %v", err)
-	}
+	collect(t, c, 0)
+	stillThere(t, c, "mine", q)
 	all, err := c.Pins(t.Context())
 	if err != nil || len(all) != 1 || all[0].Apart != 2 {
 		t.Errorf("pins %+v, %v", all, err)
@@ -104,9 +54,8 @@ func TestPinFreezesWhatOneStageReads(t *testing.T) {
 }
 
 func TestPinToAVersionAndToAbsence(t *testing.T) {
-	c, k := openTest(t)
+	c, k := openWith(t, refusing(overRaw("s")), over("r", "s"))
 	const p = "2026-04-01T10"
-	deploy(t, c, refusing(stageOver("s", dataset.Raw, "same", dataset.Hour, 1)), stageOver("r", "s", "same", dataset.Hour, 2))
 	versionsOfS(t, c, p, 3)
 	build(t, c, "r", "x", 1)
 	old := pin(t, c, dataset.Pin{Stage: "r", Input: "s", Partition: p, Version: 1})
@@ -125,11 +74,7 @@ func TestPinToAVersionAndToAbsence(t *testing.T) {
 	load(t, c, segment(dataset.Raw, "2026-04-01T11", "z", 1))
 	build(t, c, "s", "z", 1)
 	load(t, c, segment(dataset.Raw, "2026-04-01T11", "zz", 1))
-	for _, task := range tasks(t, c) {
-		if task.Dataset == "s" {
-			commit(t, c, task, "none", dataset.Build{Absent: true})
-		}
-	}
+	buildS(t, c, "none", dataset.Build{Absent: true})
 	absent := pin(t, c, dataset.Pin{Stage: "r", Input: "s", Partition: "2026-04-01T11"})
 	load(t, c, segment(dataset.Raw, "2026-04-01T11", "zzz", 1))
 	build(t, c, "s", "zzz", 1)
@@ -140,7 +85,7 @@ func TestPinToAVersionAndToAbsence(t *testing.T) {
 	const now = "2026-05-01T12"
 	load(t, c, segment(dataset.Raw, now, "l", 1))
 	raw := stageOver("live", dataset.Raw, "same", dataset.Hour, 1)
-	deploy(t, c, refusing(stageOver("s", dataset.Raw, "same", dataset.Hour, 1)), stageOver("r", "s", "same", dataset.Hour, 2), raw)
+	deploy(t, c, refusing(overRaw("s")), over("r", "s"), raw)
 	held := pin(t, c, dataset.Pin{Stage: "live", Input: dataset.Raw, Partition: now})
 	for i := range 3 {
 		load(t, c, segment(dataset.Raw, now, fmt.Sprint("m", i), 5))
@@ -150,23 +95,15 @@ func TestPinToAVersionAndToAbsence(t *testing.T) {
 	}
 	compactRaw(t, c, now)
 	k.t = k.t.Add(time.Hour)
-	if _, err := c.Collect(t.Context(), time.Minute); err != nil {
-		t.Fatal(err)
-	}
-	in, _, err := c.Inputs(t.Context(), "live", now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Segments(t.Context(), in); err != nil {
-		t.Errorf("a pinned open partition: %v", err)
-	}
+	collect(t, c, time.Minute)
+	stillThere(t, c, "live", now)
 	unpin(t, c, held.ID)
-	if gone, err := c.Collect(t.Context(), time.Minute); err != nil || len(gone) != 0 {
-		t.Errorf("what a pin held is gone at once: %v, %v", gone, err)
+	if gone := collect(t, c, time.Minute); len(gone) != 0 {
+		t.Errorf("what a pin held is gone at once: %v", gone)
 	}
 	k.t = k.t.Add(time.Hour)
-	if gone, err := c.Collect(t.Context(), time.Minute); err != nil || !slices.Contains(gone, "l") {
-		t.Errorf("what a pin held stays for ever: %v, %v", gone, err)
+	if gone := collect(t, c, time.Minute); !slices.Contains(gone, "l") {
+		t.Errorf("what a pin held stays for ever: %v", gone)
 	}
 }
 
@@ -196,8 +133,7 @@ func compactRaw(t *testing.T, c *Catalog, p dataset.Partition) {
 }
 
 func TestPinsThatMakeNoSense(t *testing.T) {
-	c, _ := openTest(t)
-	deploy(t, c, stageOver("s", dataset.Raw, "same", dataset.Hour, 1), stageOver("r", "s", "same", dataset.Hour, 2))
+	c, _ := openWith(t, overRaw("s"), over("r", "s"))
 	load(t, c, segment(dataset.Raw, "2026-04-01T10", "a", 1))
 	build(t, c, "s", "one", 1)
 	for _, tt := range []struct {
@@ -228,11 +164,7 @@ func TestPinsThatMakeNoSense(t *testing.T) {
 // its pins say and else what is promoted; once nothing is due every partition was
 // built from exactly that; and no file that is read is ever collected.
 func TestPinnedStagesStayExact(t *testing.T) {
-	begun := time.Now()
-	rapid.Check(t, func(r *rapid.T) {
-		if time.Since(begun) > 5*time.Second {
-			return
-		}
+	forSeconds(t, 5, func(r *rapid.T) {
 		c, k := openTest(t)
 		w := &pinned{t: t, c: c, views: map[int64]map[string]string{}, whole: map[int64]bool{}, built: map[string][]string{}}
 		window := rapid.SampledFrom([]string{"same", "-1h..+1h", "-2h..-1h", "all"}).Draw(r, "window")
@@ -243,7 +175,7 @@ func TestPinnedStagesStayExact(t *testing.T) {
 		for i := range rapid.IntRange(1, 14).Draw(r, "steps") {
 			switch rapid.SampledFrom([]string{"load", "load", "load", "build", "pin", "pin", "unpin", "close", "compact", "collect"}).Draw(r, "step") {
 			case "load":
-				p := dataset.PartitionAt(dataset.Hour, time.Date(2026, 4, 1, rapid.IntRange(20, 26).Draw(r, "hour"), 0, 0, 0, time.UTC))
+				p := hourOf(rapid.IntRange(20, 26).Draw(r, "hour"))
 				load(t, c, segment(dataset.Raw, p, fmt.Sprintf("%s-%d", p, i), int64(i+1)))
 			case "build":
 				w.settle(r)
@@ -267,9 +199,7 @@ func TestPinnedStagesStayExact(t *testing.T) {
 					r.Fatal(err)
 				}
 				k.t = k.t.Add(time.Hour)
-				if _, err := c.Collect(t.Context(), time.Minute); err != nil {
-					r.Fatal(err)
-				}
+				collect(t, c, time.Minute)
 			}
 		}
 		w.settle(r)

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -13,50 +12,8 @@ import (
 	"github.com/reedbed/reedbed/dataset"
 )
 
-func waive(t *testing.T, c *Catalog, w dataset.Waiver) dataset.Waiver {
-	t.Helper()
-	w.Reason, w.Actor = "agreed", "ann"
-	w, err := c.Waive(t.Context(), w)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w
-}
-
-func unwaive(t *testing.T, c *Catalog, id int64) {
-	t.Helper()
-	if _, err := c.Unwaive(t.Context(), id, "ann"); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func refusal(t *testing.T, err error, code string) {
-	t.Helper()
-	r, ok := errors.AsType[*dataset.Refusal](err)
-	if !ok || r.Code != code || r.Fix == "" {
-		t.Errorf("got %v, want a refusal %s with a fix", err, code)
-	}
-}
-
-// statusOf gives the counts of one dataset.
-func statusOf(t *testing.T, c *Catalog, name string) DatasetStatus {
-	t.Helper()
-	s, err := c.Status(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, d := range s.Datasets {
-		if d.Name == name {
-			return d
-		}
-	}
-	t.Fatalf("no dataset %s", name)
-	return DatasetStatus{}
-}
-
 func TestWaivedWorkIsHeldBackAndKeptOnRecord(t *testing.T) {
-	c, _ := openTest(t)
-	deploy(t, c, stageOver("s", dataset.Raw, "same", dataset.Hour, 1), stageOver("r", "s", "same", dataset.Hour, 2))
+	c, _ := openWith(t, overRaw("s"), over("r", "s"))
 	for _, p := range []dataset.Partition{"2026-04-01T10", "2026-04-01T11", "2026-04-02T10"} {
 		load(t, c, segment(dataset.Raw, p, "a"+string(p), 1))
 	}
@@ -101,8 +58,7 @@ func TestWaivedWorkIsHeldBackAndKeptOnRecord(t *testing.T) {
 
 // TestWaivedOpenPartitionIsPutOff until it closes: then it counts as waived.
 func TestWaivedOpenPartitionIsPutOff(t *testing.T) {
-	c, _ := openTest(t)
-	deploy(t, c, stageOver("s", dataset.Raw, "same", dataset.Hour, 1))
+	c, _ := openWith(t, overRaw("s"))
 	load(t, c, segment(dataset.Raw, "2026-05-01T12", "a", 1))
 	build(t, c, "s", "one", 1)
 	waive(t, c, dataset.Waiver{Dataset: "s"})
@@ -123,9 +79,8 @@ func TestWaivedOpenPartitionIsPutOff(t *testing.T) {
 }
 
 func TestWaiverOvertakesARun(t *testing.T) {
-	c, _ := openTest(t)
+	c, _ := openWith(t, overRaw("s"))
 	const p = "2026-04-01T10"
-	deploy(t, c, stageOver("s", dataset.Raw, "same", dataset.Hour, 1))
 	load(t, c, segment(dataset.Raw, p, "a", 1))
 	running, out := tasks(t, c)[0], segment("s", p, "x", 1)
 	w := waive(t, c, dataset.Waiver{Dataset: "s"})
@@ -140,8 +95,7 @@ func TestWaiverOvertakesARun(t *testing.T) {
 }
 
 func TestWaiversThatMakeNoSense(t *testing.T) {
-	c, _ := openTest(t)
-	deploy(t, c, refusing(stageOver("s", dataset.Raw, "same", dataset.Hour, 1)), stageOver("whole", dataset.Raw, "all", dataset.None, 1))
+	c, _ := openWith(t, refusing(overRaw("s")), stageOver("whole", dataset.Raw, "all", dataset.None, 1))
 	for code, w := range map[string]dataset.Waiver{
 		"unknown_dataset": {Dataset: "nosuch"},
 		"nothing_there":   {Dataset: "s"},
@@ -163,32 +117,9 @@ func TestWaiversThatMakeNoSense(t *testing.T) {
 	}
 }
 
-// versionsOfS builds closed partition p of s in n versions, refused rows included,
-// and returns their numbers. Their trace keys are k1, k2 and so on.
-func versionsOfS(t *testing.T, c *Catalog, p dataset.Partition, n int) {
-	t.Helper()
-	load(t, c, segment(dataset.Raw, p, "raw", 1))
-	for i := range n {
-		out, no := segment("s", p, fmt.Sprintf("out%d", i+1), int64(i+1)), segment("s_rejected", p, fmt.Sprintf("no%d", i+1), int64(i+1))
-		for _, k := range tasks(t, c) {
-			if k.Dataset == "s" {
-				commit(t, c, k, fmt.Sprintf("k%d", i+1), dataset.Build{Content: &dataset.NewContent{Segment: &out, Rejected: &no}})
-			}
-		}
-		closeAll(t, c)
-		load(t, c, segment(dataset.Raw, p, fmt.Sprintf("raw%d", i), 1))
-	}
-	for _, k := range tasks(t, c) {
-		if k.Dataset == "s" {
-			commit(t, c, k, fmt.Sprintf("k%d", n), dataset.Build{Reuse: true})
-		}
-	}
-}
-
 func TestPromoteSendsReadersBackUntilTheWaiverGoes(t *testing.T) {
-	c, _ := openTest(t)
+	c, _ := openWith(t, refusing(overRaw("s")), over("r", "s"))
 	const p = "2026-04-01T10"
-	deploy(t, c, refusing(stageOver("s", dataset.Raw, "same", dataset.Hour, 1)), stageOver("r", "s", "same", dataset.Hour, 2))
 	versionsOfS(t, c, p, 3)
 	build(t, c, "r", "x", 1)
 	w, err := c.Promote(t.Context(), dataset.Promotion{Dataset: "s", Partition: p, Version: 1, Reason: "spam", Actor: "bob"})
@@ -230,9 +161,8 @@ func TestPromoteSendsReadersBackUntilTheWaiverGoes(t *testing.T) {
 }
 
 func TestPromotionsThatAreRefused(t *testing.T) {
-	c, _ := openTest(t)
+	c, _ := openWith(t, refusing(overRaw("s")))
 	const p = "2026-04-01T10"
-	deploy(t, c, refusing(stageOver("s", dataset.Raw, "same", dataset.Hour, 1)))
 	versionsOfS(t, c, p, 2)
 	for code, m := range map[string]dataset.Promotion{
 		"not_a_stage":       {Dataset: dataset.Raw, Partition: p, Version: 1},
@@ -265,26 +195,19 @@ func TestPromotionsThatAreRefused(t *testing.T) {
 // TestWaiversHideExactlyTheirRange compares what is due under random waivers with
 // the plain rule: due is what is dirty and no waiver covers.
 func TestWaiversHideExactlyTheirRange(t *testing.T) {
-	begun := time.Now()
-	rapid.Check(t, func(r *rapid.T) {
-		if time.Since(begun) > 5*time.Second {
-			return
-		}
+	forSeconds(t, 5, func(r *rapid.T) {
 		c, _ := openTest(t)
-		deploy(t, c, stageOver("s", dataset.Raw, "same", dataset.Hour, 1))
-		hour := func(n int) dataset.Partition {
-			return dataset.PartitionAt(dataset.Hour, time.Date(2026, 4, 1, n, 0, 0, 0, time.UTC))
-		}
+		deploy(t, c, overRaw("s"))
 		dirty, standing := map[string]bool{}, map[int64]dataset.Waiver{}
 		for range rapid.IntRange(1, 12).Draw(r, "steps") {
 			switch rapid.SampledFrom([]string{"load", "load", "waive", "unwaive", "build"}).Draw(r, "step") {
 			case "load":
-				p := hour(rapid.IntRange(0, 9).Draw(r, "hour"))
+				p := hourOf(rapid.IntRange(0, 9).Draw(r, "hour"))
 				load(t, c, segment(dataset.Raw, p, "a", 1))
 				dirty["s@"+string(p)] = true
 			case "waive":
 				from := rapid.IntRange(0, 9).Draw(r, "from")
-				w := waive(t, c, dataset.Waiver{Dataset: "s", First: hour(from), Last: hour(from + rapid.IntRange(0, 4).Draw(r, "more"))})
+				w := waive(t, c, dataset.Waiver{Dataset: "s", First: hourOf(from), Last: hourOf(from + rapid.IntRange(0, 4).Draw(r, "more"))})
 				standing[w.ID] = w
 			case "unwaive":
 				for id := range standing {

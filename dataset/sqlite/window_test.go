@@ -17,11 +17,7 @@ import (
 // what becomes dirty with what reads it, for every kind of window, open and closed:
 // q is among what p reads exactly when p is among what a change of q marks.
 func TestDirtyingIsTheInverseOfReading(t *testing.T) {
-	begun := time.Now()
-	rapid.Check(t, func(r *rapid.T) {
-		if time.Since(begun) > 5*time.Second {
-			return
-		}
+	forSeconds(t, 5, func(r *rapid.T) {
 		c, _ := openTest(t)
 		base := time.Date(2026, 4, 10, 0, 0, 0, 0, time.UTC)
 		hour := func(n int) dataset.Partition {
@@ -97,7 +93,7 @@ func TestFromMovesWithoutANewDefinition(t *testing.T) {
 		}
 	}
 	side(1)
-	s := stageOver("s", dataset.Raw, "same", dataset.Hour, 1)
+	s := overRaw("s")
 	from := func(day dataset.Partition) {
 		s.Edges = []dataset.Edge{s.Edges[0], {Input: "rates", Window: dataset.Window{Kind: dataset.Latest, From: day}}}
 		deploy(t, c, s)
