@@ -16,15 +16,17 @@ const (
 	// barrenFor is how long history that waits for its inputs is left alone: to
 	// find that nothing of it can run takes a look at all of it.
 	barrenFor = 100 * time.Millisecond
-	// listFor is how long a list of due work is good for. What joins the queue
-	// meanwhile waits that much longer.
-	listFor = 50 * time.Millisecond
+	// listFor is how long a list of due work is good for, and listForBusy while no
+	// worker is free to begin any. What joins the queue meanwhile waits that much
+	// longer.
+	listFor     = 50 * time.Millisecond
+	listForBusy = 200 * time.Millisecond
 )
 
 // next is the due work nobody has begun: the rest of the last list, or a new one
 // after what is ready to close has closed.
 func (c *Converger) next(ctx context.Context, mark time.Time) (due []dataset.Task, answered int, err error) {
-	if len(c.listed) > 0 && time.Since(c.listedAt) < listFor {
+	if len(c.listed) > 0 && time.Since(c.listedAt) < c.listAge() {
 		return c.listed, 0, nil
 	}
 	if _, err := c.o.Catalog.ClosePartitions(ctx, mark); err != nil {
@@ -40,6 +42,15 @@ func (c *Converger) next(ctx context.Context, mark time.Time) (due []dataset.Tas
 	due, answered, err = c.answerKnown(ctx, due)
 	c.bulk = answered > len(due)
 	return due, answered, err
+}
+
+func (c *Converger) listAge() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.busy < c.o.Workers {
+		return listFor
+	}
+	return listForBusy
 }
 
 // due lists what may run: live work first, then the owners' history in turns,
