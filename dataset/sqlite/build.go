@@ -34,13 +34,15 @@ func (c *Catalog) Added(ctx context.Context, from, to dataset.Promoted) (added [
 
 // Prior is what is on record of a partition before it is run again.
 type Prior struct {
-	Promoted     dataset.Promoted
-	CodeIdentity []byte // of the definition the promoted version stands for
+	Promoted dataset.Promoted
+	Reusable bool          // output and refused rows are on record under the asked key
+	Fresh    bool          // and are what is promoted
+	LastCPU  time.Duration // of the last run that computed it, 0 if none did
+
+	// Of what is promoted, if nothing can be reused:
+	CodeIdentity []byte // of the definition it stands for
 	TraceKey     []byte // under which it stands
 	Reads        []dataset.Promoted
-	Reusable     bool          // output and refused rows are on record under the asked key
-	Fresh        bool          // and are what is promoted
-	LastCPU      time.Duration // of the last run that computed it, 0 if none did
 }
 
 // Prior returns what is on record of a stage's partition.
@@ -60,17 +62,19 @@ func (c *Catalog) Prior(ctx context.Context, stage string, p dataset.Partition, 
 			return err
 		}
 		out.Promoted, out.LastCPU = both.output, time.Duration(own.lastCPU)*time.Microsecond
+		old, found, err := t.trace(own.id, key)
+		if err != nil {
+			return err
+		}
+		if out.Reusable = found; found {
+			out.Fresh = old.output == out.Promoted.Version && (old.rejected == both.rejected.Version || old.rejected == 0 && both.rejected.Rows == 0)
+			return nil
+		}
 		err = t.QueryRowContext(ctx, `SELECT f.code_identity, v.trace_key FROM versions v JOIN definitions f ON f.id = v.definition
 			WHERE v.partition_id = ? AND v.number = ?`, own.id, out.Promoted.Version).Scan(&out.CodeIdentity, &out.TraceKey)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		old, found, err := t.trace(own.id, key)
-		if err != nil {
-			return err
-		}
-		out.Reusable = found
-		out.Fresh = found && old.output == out.Promoted.Version && (old.rejected == both.rejected.Version || old.rejected == 0 && both.rejected.Rows == 0)
 		out.Reads, err = t.readsOf(own.id)
 		return err
 	})
