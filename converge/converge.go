@@ -2,6 +2,11 @@
 // from: it finds the partitions whose trace key may have moved, computes them in
 // dependency order, live work before history, and promotes the result.
 //
+// Small partitions of one stage go to a worker as a batch, so that it opens and
+// binds what they read once. Each is committed before the next begins: a kill
+// repeats at most one partition of each worker, which one engine job for all of
+// them would not keep to.
+//
 // It knows stages, partitions and versions. It never reads an event, never
 // serves a page, and never decides what a stage means.
 package converge

@@ -87,10 +87,16 @@ func newSmall(b *testing.B) small {
 	return s
 }
 
-// define deploys the stage with a number in its SQL, and converges.
-func (s small) define(b *testing.B, n int) {
-	text := fmt.Sprintf("/* @stage\nowner: test\npartition: hour\ninputs:\n  raw: {window: same}\n*/\nSELECT count(*) AS n, sum(v + %d) AS s FROM raw", n)
-	problems, err := s.Deploy(b.Context(), Project{Stages: fstest.MapFS{"counts.sql": {Data: []byte(text)}}})
+// define deploys stages with a number in their SQL, each of which reads the one
+// before, and converges.
+func (s small) define(b *testing.B, stages, n int) {
+	files, from, list := fstest.MapFS{}, dataset.Raw, "count(*) AS n, sum(v + %d) AS s"
+	for i := range stages {
+		text := fmt.Sprintf("/* @stage\nowner: test\npartition: hour\ninputs:\n  %s: {window: same}\n*/\nSELECT "+list+" FROM %[1]s", from, n)
+		from, list = fmt.Sprint("stage", i), "n, s + %d AS s"
+		files[from+".sql"] = &fstest.MapFile{Data: []byte(text)}
+	}
+	problems, err := s.Deploy(b.Context(), Project{Stages: files})
 	check(b, err)
 	if len(problems) > 0 {
 		b.Fatal(problems)
@@ -113,12 +119,18 @@ func check(b *testing.B, err error) {
 // keys, the pipes, files opened and bound for the job, durability, the catalog.
 // Time on the clock depends on the disk and on who else uses the machine.
 func BenchmarkSmallPartitions(b *testing.B) {
+	for _, stages := range []int{1, 4} {
+		b.Run(fmt.Sprint("stages=", stages), func(b *testing.B) { benchmarkSmall(b, stages) })
+	}
+}
+
+func benchmarkSmall(b *testing.B, stages int) {
 	s := newSmall(b)
 	n := 0
 	began, earlier := used(b, syscall.RUSAGE_SELF), used(b, syscall.RUSAGE_CHILDREN)
 	for b.Loop() {
 		n++
-		s.define(b, n)
+		s.define(b, stages, n)
 	}
 	own := used(b, syscall.RUSAGE_SELF) - began
 	s.stop()
@@ -127,7 +139,7 @@ func BenchmarkSmallPartitions(b *testing.B) {
 		"clock-ms": b.Elapsed(), "total-ms": all, "overhead-ms": all - s.engine.sum.SQL,
 		"own-ms": own, "worker-ms": s.engine.sum.CPU, "sql-ms": s.engine.sum.SQL,
 	} {
-		b.ReportMetric(spent.Seconds()*1e3/float64(n*smallPartitions), unit+"/partition")
+		b.ReportMetric(spent.Seconds()*1e3/float64(n*stages*smallPartitions), unit+"/partition")
 	}
 }
 
@@ -142,13 +154,13 @@ func used(b *testing.B, who int) time.Duration {
 // is on record.
 func BenchmarkRollback(b *testing.B) {
 	s := newSmall(b)
-	s.define(b, 1)
-	s.define(b, 2)
+	s.define(b, 1, 1)
+	s.define(b, 1, 2)
 	before := s.engine.builds
 	n := 0
 	for b.Loop() {
 		n++
-		s.define(b, 1+n%2)
+		s.define(b, 1, 1+n%2)
 	}
 	if s.engine.builds != before {
 		b.Errorf("%d builds", s.engine.builds-before)
