@@ -136,10 +136,7 @@ type tx struct {
 	now      int64
 	revision int64
 	apply    int64 // the apply this is, 0 in other transactions
-	// changed are the stages and side inputs that compute or hold something else by
-	// this apply; nil in other transactions.
-	changed map[string]bool
-	known   memo // what was asked already, in transactions over many partitions
+	known    memo  // what was asked already, in transactions over many partitions
 }
 
 // update runs fn in one write transaction. An error rolls everything back.

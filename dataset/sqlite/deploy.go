@@ -40,7 +40,6 @@ func (t *tx) put(a dataset.Application) (out Applied, err error) {
 	if err := t.openApply(a, before); err != nil {
 		return out, err
 	}
-	t.changed = map[string]bool{}
 	sides, err := t.applySides(a.Sides)
 	if err != nil {
 		return out, err
@@ -58,9 +57,6 @@ func (t *tx) put(a dataset.Application) (out Applied, err error) {
 		}
 	}
 	if err := t.retireSides(sides); err != nil {
-		return out, err
-	}
-	if err := t.markBetween(a.Stages, t.changed); err != nil {
 		return out, err
 	}
 	if err := t.findAncestors(); err != nil {
@@ -265,9 +261,6 @@ func (t *tx) dirtyAll(d Dataset, s dataset.Deployment) error {
 	why, err := t.because(dataset.ByDefinition, facts, nil)
 	if err != nil {
 		return err
-	}
-	if t.changed != nil {
-		t.changed[d.Spec.Name] = true
 	}
 	if d.Spec.Grain == dataset.None {
 		return t.markDirty(d, []dataset.Partition{dataset.Whole}, why)

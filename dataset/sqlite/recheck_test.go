@@ -25,18 +25,19 @@ type history struct {
 	c      *Catalog
 	stages []dataset.Deployment
 	loads  int
+	built  map[string]int // how often each partition was computed
 }
 
-func newHistory(t *rapid.T, dir string) *history {
+func newHistory(t *rapid.T, dir string, most int) *history {
 	c, err := Open(context.Background(), Options{Path: filepath.Join(dir, "catalog.db")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &history{t: t, c: c}
+	h := &history{t: t, c: c, built: map[string]int{}}
 	h.must(c.EnsureDataset(context.Background(), dataset.Spec{Name: dataset.Raw, Kind: dataset.Builtin, Grain: dataset.Hour}, 0))
 	inputs := []string{dataset.Raw}
 	grains := map[string]dataset.Grain{dataset.Raw: dataset.Hour}
-	for i := range rapid.IntRange(1, 4).Draw(t, "stages") {
+	for i := range rapid.IntRange(1, most).Draw(t, "stages") {
 		name := fmt.Sprintf("s%d", i)
 		s := dataset.Deployment{
 			Spec:  dataset.Spec{Name: name, Kind: dataset.Computed, Grain: rapid.SampledFrom([]dataset.Grain{dataset.Hour, dataset.Hour, dataset.Day, dataset.None}).Draw(t, "grain")},
@@ -153,6 +154,7 @@ func (h *history) answer(k dataset.Task) {
 	case prior.Reusable:
 		b.Reuse = true
 	default:
+		h.built[fmt.Sprintf("%s@%s", k.Dataset, k.Partition)]++
 		rows := int64(b.TraceKey[0] % 3) // now and then there is nothing
 		b.Content = &dataset.NewContent{}
 		if rows > 0 {
@@ -271,7 +273,7 @@ func TestRecheckFindsWhatNothingMarked(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer os.RemoveAll(dir)
-		h := newHistory(t, dir)
+		h := newHistory(t, dir, 4)
 		defer func() { h.must(h.c.Close()) }()
 		for range rapid.IntRange(1, 8).Draw(t, "steps") {
 			switch rapid.IntRange(0, 3).Draw(t, "step") {

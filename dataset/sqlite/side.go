@@ -76,9 +76,6 @@ func (t *tx) applySide(s dataset.SideInput) (number int64, err error) {
 	if err := t.credit(p.id, p.lastVersion, why.id); err != nil {
 		return 0, err
 	}
-	if t.changed != nil {
-		t.changed[d.Spec.Name] = true
-	}
 	return p.lastVersion, t.dirtyReaders(p, why)
 }
 
