@@ -72,7 +72,7 @@ func Open(ctx context.Context, o Options) (*Catalog, error) {
 func dsn(path, mode string) string {
 	q := url.Values{
 		"mode": {mode}, "_busy_timeout": {"10000"}, "_foreign_keys": {"on"},
-		"_journal_mode": {"WAL"}, "_synchronous": {"FULL"}, "_txlock": {"immediate"}, "_stmt_cache_size": {"128"},
+		"_journal_mode": {"WAL"}, "_synchronous": {"FULL"}, "_txlock": {"immediate"}, "_stmt_cache_size": {"512"},
 	}
 	if mode == "ro" {
 		q.Del("_journal_mode")
