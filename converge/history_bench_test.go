@@ -46,7 +46,7 @@ func BenchmarkRollbackOfHistory(b *testing.B) {
 	n := int64(0)
 	for b.Loop() {
 		n++
-		change(2 + n%2)
+		change(3 - n%2)
 	}
 	if w.ledger.count() != before {
 		b.Errorf("%d partitions were computed", w.ledger.count()-before)

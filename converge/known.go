@@ -2,6 +2,8 @@ package converge
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/reedbed/reedbed/dataset"
@@ -23,52 +25,71 @@ func (l look) serves(k dataset.Task) bool {
 	return l.generation == k.Generation && (l.found == nil || time.Since(l.at) < foundFor)
 }
 
-// answerKnown settles the due tasks whose answer is on record, all in one
-// commit, and returns those that must be computed. A definition that comes back,
-// or an input that changed where nobody looks, costs so much less than a run.
+// together is how many tasks are looked at in one snapshot, and answered in one
+// commit while the next ones are looked at.
+const together = 256
+
+// answerKnown settles the due tasks whose answer is on record and returns those
+// that must be computed. A definition that comes back, or an input that changed
+// where nobody looks, costs so much less than a run.
 func (c *Converger) answerKnown(ctx context.Context, due []dataset.Task) (rest []dataset.Task, answered int, err error) {
-	var known []answer
+	looks := map[place]look{}
+	committed := make(chan error, 1)
+	committed <- nil
+	for some := range slices.Chunk(due, together) {
+		left, known, failed := c.lookAt(ctx, some, looks)
+		if err := errors.Join(<-committed, failed); err != nil {
+			return nil, 0, err
+		}
+		go func() { committed <- c.commitKnown(ctx, known) }()
+		rest, answered = append(rest, left...), answered+len(known)
+	}
+	c.looked = looks
+	return rest, answered, <-committed
+}
+
+// lookAt looks at the tasks that nobody has looked at and that are not busy, and
+// notes what came of it. What went wrong is said when the task runs.
+func (c *Converger) lookAt(ctx context.Context, due []dataset.Task, looks map[place]look) (rest []dataset.Task, known []answer, err error) {
 	busy := make([]bool, len(due)) // before the snapshot, which may lack what they commit
 	for i, k := range due {
 		busy[i] = c.underWay(k)
 	}
 	err = c.o.Catalog.OneMoment(ctx, func(ctx context.Context) error {
-		rest, known = c.lookAt(ctx, due, busy)
+		for i, k := range due {
+			here := place{k.Dataset, k.Partition}
+			if busy[i] {
+				rest = append(rest, k)
+				continue // and is looked at when it is not
+			}
+			now := c.looked[here]
+			if !now.serves(k) {
+				var answered bool
+				if now, answered = c.lookOnce(ctx, k, &known); answered {
+					continue
+				}
+			}
+			looks[here] = now
+			rest = append(rest, k)
+		}
 		return nil
 	})
-	if err != nil {
-		return nil, 0, err
-	}
-	return rest, len(known), c.commitKnown(ctx, known)
+	return rest, known, err
 }
 
-// lookAt looks at the tasks that nobody has looked at and that were not busy. What
-// went wrong is said when the task runs.
-func (c *Converger) lookAt(ctx context.Context, due []dataset.Task, busy []bool) (rest []dataset.Task, known []answer) {
-	looks := map[place]look{}
-	for i, k := range due {
-		here := place{k.Dataset, k.Partition}
-		if busy[i] {
-			rest = append(rest, k)
-			continue // and is looked at when it is not
-		}
-		now := c.looked[here]
-		if !now.serves(k) {
-			now = look{generation: k.Generation, at: time.Now()}
-			a, err := c.look(ctx, k)
-			if err == nil && a.known != "" && a.known != superseded {
-				known = append(known, a)
-				continue
-			}
-			if err == nil && a.known == "" && a.small() && c.locate(ctx, &a) == nil {
-				now.found = &a
-			}
-		}
-		looks[here] = now
-		rest = append(rest, k)
+// lookOnce looks at one task. An answer that is on record goes to the known ones.
+func (c *Converger) lookOnce(ctx context.Context, k dataset.Task, known *[]answer) (now look, answered bool) {
+	now = look{generation: k.Generation, at: time.Now()}
+	a, err := c.look(ctx, k)
+	switch {
+	case err != nil:
+	case a.known != "" && a.known != superseded:
+		*known = append(*known, a)
+		return now, true
+	case a.known == "" && a.small() && c.locate(ctx, &a) == nil:
+		now.found = &a
 	}
-	c.looked = looks
-	return rest, known
+	return now, false
 }
 
 // commitKnown commits answers together; if that fails, one by one, so that only

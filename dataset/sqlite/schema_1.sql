@@ -20,6 +20,7 @@ CREATE TABLE datasets (
   paused      INTEGER NOT NULL DEFAULT 0, -- the project's file is broken: readable, not computed
   retired_at  INTEGER
 );
+CREATE INDEX datasets_refused ON datasets (rejects_of) WHERE rejects_of IS NOT NULL;
 
 CREATE TABLE definitions (
   id            INTEGER PRIMARY KEY,
