@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	startLimit    = 30 * time.Second // for a node to listen
+	startLimit    = 2 * time.Minute  // for a node to listen
 	convergeLimit = 10 * time.Minute // for everything to be loaded and computed
 )
 

@@ -55,7 +55,7 @@ func TestBombsAreRefusedFastInBoundedMemory(t *testing.T) {
 					t.Fatalf("status %d: %s", w.Code, w.Body)
 				}
 			}
-			if best > 50*time.Millisecond {
+			if best > 500*time.Millisecond { // ten times what a busy machine takes
 				t.Errorf("answered in %v", best)
 			}
 			if grown > 20<<20+2*uint64(len(body)) {
