@@ -81,11 +81,6 @@ func (t *tx) openReach(sides []string) (*reach, error) {
 	return r, nil
 }
 
-// close drops the tables, which a transaction that is committed leaves behind.
-func (r *reach) close() error {
-	return errors.Join(r.exec("DROP TABLE reach"), r.exec("DROP TABLE IF EXISTS slots"))
-}
-
 // reach is one Reach at work. The table reach holds the partitions found so far;
 // reached says of which datasets there are any.
 type reach struct {
