@@ -25,7 +25,7 @@ func TestADeploymentComputesEachPartitionOnce(t *testing.T) {
 			r.Fatal(err)
 		}
 		defer os.RemoveAll(dir)
-		h := newHistory(r, dir, 7)
+		h := newHistory(r, dir, drawStages(r, 7))
 		defer func() { h.must(h.c.Close()) }()
 		for range rapid.IntRange(1, 5).Draw(r, "loads") {
 			h.load()

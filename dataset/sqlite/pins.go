@@ -300,16 +300,22 @@ func (t *tx) pins(where string, args ...any) ([]dataset.Pin, error) {
 // view points at, and 0, ABSENT, where all of the input is pinned and the view has
 // no pointer. inputID 0 stands for all inputs.
 func (t *tx) throughPins(stageID, inputID int64, number string, args []any) (string, []any, error) {
-	pinned, err := recall(t.known.pinned, pinning{stageID, inputID}, func() (yes bool, err error) {
-		err = t.QueryRowContext(t.ctx, "SELECT EXISTS (SELECT 1 FROM pins WHERE stage_id = ?1 AND (?2 = 0 OR input_id = ?2))", stageID, inputID).Scan(&yes)
-		return yes, err
-	})
+	pinned, err := t.isPinned(stageID, inputID)
 	if err != nil || !pinned {
 		return number, args, err
 	}
 	const pin = "FROM pins n WHERE n.stage_id = ? AND n.input_id = p.dataset_id"
 	return `COALESCE((SELECT y.version FROM pointers y WHERE y.partition_id = p.id AND y.view IN (SELECT 'pin ' || n.id ` + pin + `)),
 		(SELECT 0 ` + pin + ` AND n.name = ''), ` + number + `, 0)`, append([]any{stageID, stageID}, args...), nil
+}
+
+// isPinned reports whether a stage reads an input through a pin; inputID 0 stands
+// for any.
+func (t *tx) isPinned(stageID, inputID int64) (bool, error) {
+	return recall(t.known.pinned, pinning{stageID, inputID}, func() (yes bool, err error) {
+		err = t.QueryRowContext(t.ctx, "SELECT EXISTS (SELECT 1 FROM pins WHERE stage_id = ?1 AND (?2 = 0 OR input_id = ?2))", stageID, inputID).Scan(&yes)
+		return yes, err
+	})
 }
 
 // pinnedReaders are the stages that read p through a pin.

@@ -42,8 +42,11 @@ type Finding struct {
 // from what is promoted and what is deployed, and marks those as due whose
 // promoted version stands under another key, that should exist and do not, or
 // the reverse. What is due or waived already is not counted. It trusts no sum on
-// record, and mends those that are wrong. It reads each dataset once, some time at
-// a time, on two connections.
+// record, and mends those that are wrong.
+//
+// It reads each dataset once, some time at a time, on two connections, and once
+// more for each stage that reads it in a way of its own, through pins or in a
+// release group: 2 to 3 µs of processor time for each partition and reader.
 func (c *Catalog) Recheck(ctx context.Context) (Rechecked, error) {
 	var plan recheck
 	err := c.view(ctx, func(t *tx) (err error) {
@@ -106,20 +109,11 @@ type recheck struct {
 	span   dataset.Interval
 	step   time.Duration // of the span that is in memory at once
 	stages []rechecked
-	grains map[int64]dataset.Grain
-	totals map[int64]dataset.Sum       // of inputs that are read whole
-	listed map[int][]dataset.Partition // by place in stages: what is checked one by one
+	ways   map[source]way
+	totals map[source]dataset.Sum // of what is read whole
 }
 
-// rechecked is one deployed stage.
-type rechecked struct {
-	stage    Dataset
-	identity []byte
-	edges    []reading
-}
-
-// parts divides the work: stages whose windows can slide by time, the others by
-// partitions.
+// parts divides the work: stages that are cut by time, and each of the others.
 func (r recheck) parts() iter.Seq[part] {
 	return func(yield func(part) bool) {
 		for from := r.span.Start; from.Before(r.span.End); from = from.Add(r.step) {
@@ -128,18 +122,16 @@ func (r recheck) parts() iter.Seq[part] {
 				return
 			}
 		}
-		for i, names := range r.listed {
-			for some := range slices.Chunk(names, 500) {
-				if !yield(func(t *tx, out *Rechecked) error { return t.recheckEach(r, r.stages[i], some, out) }) {
-					return
-				}
+		for _, s := range r.stages {
+			if s.stage.Spec.Grain == dataset.None && !yield(func(t *tx, out *Rechecked) error { return t.recheckWhole(r, s, out) }) {
+				return
 			}
 		}
 	}
 }
 
 func (t *tx) planRecheck() (plan recheck, err error) {
-	plan = recheck{grains: map[int64]dataset.Grain{}, totals: map[int64]dataset.Sum{}, listed: map[int][]dataset.Partition{}}
+	plan = recheck{ways: map[source]way{}, totals: map[source]dataset.Sum{}}
 	var names []string
 	err = t.each(`SELECT name FROM datasets WHERE kind = 'stage' AND retired_at IS NULL AND paused = 0 AND definition IS NOT NULL ORDER BY depth, name`, nil,
 		func(scan func(...any) error) error {
@@ -151,20 +143,9 @@ func (t *tx) planRecheck() (plan recheck, err error) {
 	if err != nil {
 		return plan, err
 	}
-	for i, name := range names {
-		s, err := t.rechecked(name)
-		if err != nil {
+	for _, name := range names {
+		if err := t.addStage(&plan, name); err != nil {
 			return plan, err
-		}
-		plan.stages = append(plan.stages, s)
-		plan.grains[s.stage.ID] = s.stage.Spec.Grain
-		if err := t.totalsFor(plan, s); err != nil {
-			return plan, err
-		}
-		if !s.slides() {
-			if plan.listed[i], err = t.everyName(s.stage); err != nil {
-				return plan, err
-			}
 		}
 	}
 	var first, last int64
@@ -173,29 +154,6 @@ func (t *tx) planRecheck() (plan recheck, err error) {
 	plan.span = dataset.Interval{Start: time.UnixMicro(first).UTC().Truncate(24 * time.Hour), End: time.UnixMicro(last + 1).UTC()}
 	plan.step = plan.blockLength()
 	return plan, err
-}
-
-func (t *tx) rechecked(name string) (s rechecked, err error) {
-	if s.stage, err = t.dataset(name); err != nil {
-		return s, err
-	}
-	if err = t.QueryRowContext(t.ctx, "SELECT code_identity FROM definitions WHERE id = ?", s.stage.Definition).Scan(&s.identity); err != nil {
-		return s, err
-	}
-	s.edges, err = t.edgesOf(s.stage.ID)
-	return s, err
-}
-
-func (t *tx) totalsFor(plan recheck, s rechecked) (err error) {
-	for _, e := range s.edges {
-		plan.grains[e.inputID] = e.grain
-		if _, has := plan.totals[e.inputID]; e.window.Kind != dataset.Span && !has {
-			if plan.totals[e.inputID], err = t.leavesFrom(e.inputID, 0, micros(everything.End)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // mendSums compares the sums on record with those there should be, and works out
@@ -236,7 +194,7 @@ func (t *tx) wrongSums(plan recheck, want map[unit]dataset.Sum) (wrong []unit, e
 		if err := scan(&u.dataset, &u.level, &u.starts, &count, &kept); err != nil {
 			return err
 		}
-		if _, checked := plan.grains[u.dataset]; checked && (len(kept) != 32 || dataset.SumFromBytes(count, kept) != want[u]) {
+		if _, checked := plan.ways[source{dataset: u.dataset}]; checked && (len(kept) != 32 || dataset.SumFromBytes(count, kept) != want[u]) {
 			wrong = append(wrong, u)
 		}
 		delete(want, u)

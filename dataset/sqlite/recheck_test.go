@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -28,38 +29,69 @@ type history struct {
 	built  map[string]int // how often each partition was computed
 }
 
-func newHistory(t *rapid.T, dir string, most int) *history {
+func newHistory(t *rapid.T, dir string, stages []dataset.Deployment) *history {
 	c, err := Open(context.Background(), Options{Path: filepath.Join(dir, "catalog.db")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &history{t: t, c: c, built: map[string]int{}}
+	h := &history{t: t, c: c, stages: stages, built: map[string]int{}}
 	h.must(c.EnsureDataset(context.Background(), dataset.Spec{Name: dataset.Raw, Kind: dataset.Builtin, Grain: dataset.Hour}, 0))
+	_, err = h.deployAll()
+	h.must(err)
+	return h
+}
+
+// drawStages draws a project, each stage over one or two of raw and those before it.
+func drawStages(t *rapid.T, most int) (out []dataset.Deployment) {
 	inputs := []string{dataset.Raw}
 	grains := map[string]dataset.Grain{dataset.Raw: dataset.Hour}
 	for i := range rapid.IntRange(1, most).Draw(t, "stages") {
 		name := fmt.Sprintf("s%d", i)
-		s := dataset.Deployment{
-			Spec:  dataset.Spec{Name: name, Kind: dataset.Computed, Grain: rapid.SampledFrom([]dataset.Grain{dataset.Hour, dataset.Hour, dataset.Day, dataset.None}).Draw(t, "grain")},
-			Depth: i + 1, CodeIdentity: []byte("code of " + name),
-		}
+		grain := rapid.SampledFrom([]dataset.Grain{dataset.Hour, dataset.Hour, dataset.Day, dataset.None}).Draw(t, "grain")
+		var edges []dataset.Edge
 		for _, in := range slices.Sorted(slices.Values(rapid.SliceOfNDistinct(rapid.SampledFrom(inputs), 1, 2, rapid.ID).Draw(t, "inputs"))) {
 			windows := []string{"same", "same", "-1h..+1h", "-3d..0d", "-2h..-1h", "+1d..+2d", "-800d..0d", "all"}
 			switch {
 			case grains[in] == dataset.None:
 				windows = []string{"latest", "as-of"}
-			case s.Spec.Grain == dataset.None:
+			case grain == dataset.None:
 				windows = []string{"all"}
 			}
-			w, err := dataset.ParseWindow(rapid.SampledFrom(windows).Draw(t, "window"))
-			h.must(err)
-			s.Edges = append(s.Edges, dataset.Edge{Input: in, Window: w})
+			edges = append(edges, edgeTo(t, in, rapid.SampledFrom(windows).Draw(t, "window")))
 		}
-		h.stages, inputs, grains[name] = append(h.stages, s), append(inputs, name), s.Spec.Grain
+		out = append(out, historyStage(name, grain, i+1, edges...))
+		inputs, grains[name] = append(inputs, name), grain
 	}
-	_, err = h.deployAll()
-	h.must(err)
-	return h
+	return out
+}
+
+// drawDated draws a project that reads something not cut by time as of a close.
+func drawDated(t *rapid.T) []dataset.Deployment {
+	model := edgeTo(t, "model", "as-of")
+	if rapid.Bool().Draw(t, "from a day on") {
+		model = edgeTo(t, "model", "latest")
+		model.Window.From = "2026-01-01"
+	}
+	grain := rapid.SampledFrom([]dataset.Grain{dataset.Hour, dataset.Day}).Draw(t, "grain")
+	return []dataset.Deployment{
+		historyStage("model", dataset.None, 1, edgeTo(t, dataset.Raw, "all")),
+		historyStage("scored", grain, 2, model, edgeTo(t, dataset.Raw, "same")),
+		historyStage("wide", grain, 3, edgeTo(t, "scored", "-1d..0d")),
+	}
+}
+
+func historyStage(name string, g dataset.Grain, depth int, edges ...dataset.Edge) dataset.Deployment {
+	return dataset.Deployment{
+		Spec: dataset.Spec{Name: name, Kind: dataset.Computed, Grain: g}, Depth: depth, CodeIdentity: []byte("code of " + name), Edges: edges,
+	}
+}
+
+func edgeTo(t *rapid.T, input, window string) dataset.Edge {
+	w, err := dataset.ParseWindow(window)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dataset.Edge{Input: input, Window: w}
 }
 
 func (h *history) deployAll() ([]string, error) {
@@ -95,6 +127,21 @@ func (h *history) load() {
 	}}}
 	l.To.Event, l.To.Record = from.Event+1, from.Record+1
 	h.must(h.c.CommitLoad(context.Background(), l))
+}
+
+// pin has a stage read some input as it is now, all of it or one partition.
+func (h *history) pin() {
+	s := rapid.SampledFrom(h.stages).Draw(h.t, "pinned stage")
+	p := dataset.Pin{Stage: s.Spec.Name, Input: rapid.SampledFrom(s.Edges).Draw(h.t, "pinned input").Input, Reason: "x", Actor: "x"}
+	there, err := h.c.Promoted(context.Background(), p.Input)
+	h.must(err)
+	if len(there) > 0 && rapid.Bool().Draw(h.t, "one partition") {
+		p.Partition = rapid.SampledFrom(there).Draw(h.t, "pinned partition").Partition
+	}
+	_, err = h.c.Pin(context.Background(), p)
+	if _, refused := errors.AsType[*dataset.Refusal](err); !refused {
+		h.must(err)
+	}
 }
 
 func hashOf(s string) dataset.ContentHash {
@@ -273,10 +320,14 @@ func TestRecheckFindsWhatNothingMarked(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer os.RemoveAll(dir)
-		h := newHistory(t, dir, 4)
+		stages := drawStages(t, 4)
+		if rapid.IntRange(0, 3).Draw(t, "dated") == 0 {
+			stages = drawDated(t)
+		}
+		h := newHistory(t, dir, stages)
 		defer func() { h.must(h.c.Close()) }()
 		for range rapid.IntRange(1, 8).Draw(t, "steps") {
-			switch rapid.IntRange(0, 3).Draw(t, "step") {
+			switch rapid.IntRange(0, 6).Draw(t, "step") {
 			case 0:
 				i := rapid.IntRange(0, len(h.stages)-1).Draw(t, "stage")
 				h.stages[i].CodeIdentity = []byte(rapid.SampledFrom([]string{"one", "other"}).Draw(t, "code"))
@@ -285,6 +336,12 @@ func TestRecheckFindsWhatNothingMarked(t *testing.T) {
 			case 1:
 				h.converge()
 				h.checkSums()
+			case 2:
+				h.pin()
+			case 3:
+				h.converge()
+				_, err := h.c.ClosePartitions(context.Background(), h.hour().End().AddDate(0, 0, 2))
+				h.must(err)
 			default:
 				h.load()
 			}
@@ -302,6 +359,8 @@ func TestRecheckFindsWhatNothingMarked(t *testing.T) {
 			"UPDATE versions SET rows = rows + 1 WHERE partition_id % 7 = ?",
 			"UPDATE versions SET trace_key = randomblob(32) WHERE partition_id % 7 = ?",
 			"DELETE FROM pointers WHERE partition_id % 7 = ?",
+			"DELETE FROM pointers WHERE view <> 'main' AND partition_id % 7 = ?",
+			"UPDATE partitions SET closed_at = 1 WHERE closed_at IS NOT NULL AND id % 7 = ?",
 			"UPDATE sums SET leaves = randomblob(32) WHERE starts % 7 = ?",
 			"UPDATE sums SET count = count + 1 WHERE dataset_id % 7 = ?",
 			"DELETE FROM sums WHERE dataset_id % 7 = ?",

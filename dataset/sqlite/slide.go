@@ -14,8 +14,8 @@ import (
 func (r recheck) blockLength() time.Duration {
 	const day, most = 24 * time.Hour, 4096
 	cut, reach := 1, time.Duration(0)
-	for _, g := range r.grains {
-		if g == dataset.Hour {
+	for _, w := range r.ways {
+		if w.grain == dataset.Hour {
 			cut++
 		}
 	}
@@ -31,41 +31,40 @@ func (r recheck) blockLength() time.Duration {
 type block struct {
 	recheck
 	during dataset.Interval
-	need   map[int64]dataset.Interval // of each dataset
-	all    dataset.Interval           // of any
+	need   map[source]dataset.Interval
+	all    dataset.Interval // of any source
 	names  map[dataset.Grain]*names
-	series map[int64]*series
+	series map[source]*series
 }
 
 func newBlock(r recheck, during dataset.Interval) *block {
-	b := &block{recheck: r, during: during, need: map[int64]dataset.Interval{}, all: during, series: map[int64]*series{}}
-	for id := range r.grains {
-		b.need[id] = during
+	b := &block{recheck: r, during: during, need: map[source]dataset.Interval{}, all: during, series: map[source]*series{}}
+	for src := range r.ways {
+		b.need[src] = during
 	}
 	for _, s := range r.stages {
-		if !s.slides() {
-			continue
-		}
-		for _, e := range s.edges {
+		for i, e := range s.edges {
 			lo, hi := min(0, e.window.Lo)-24*time.Hour, max(0, e.window.Hi)+24*time.Hour
-			b.need[e.inputID] = union(b.need[e.inputID], dataset.Interval{Start: during.Start.Add(lo), End: during.End.Add(hi)})
-			b.all = union(b.all, b.need[e.inputID])
+			need := union(b.need[s.inputs[i]], dataset.Interval{Start: during.Start.Add(lo), End: during.End.Add(hi)})
+			b.need[s.inputs[i]], b.all = need, union(b.all, need)
 		}
 	}
 	b.names = map[dataset.Grain]*names{dataset.Hour: newNames(dataset.Hour, b.all), dataset.Day: newNames(dataset.Day, b.all)}
 	return b
 }
 
-// check looks at all that starts in the block, of stages whose windows can slide.
+// check looks at all that starts in the block, of stages that are cut by time.
 func (b *block) check(t *tx, out *Rechecked) error {
 	if err := b.read(t); err != nil {
 		return err
 	}
-	for id, s := range b.series {
-		s.sumUp(id, b.grains[id], b.during, out.sums)
+	for src, s := range b.series {
+		if src.reader == 0 {
+			s.sumUp(src.dataset, b.ways[src].grain, b.during, out.sums)
+		}
 	}
 	for _, s := range b.stages {
-		if !s.slides() {
+		if s.stage.Spec.Grain == dataset.None {
 			continue
 		}
 		if err := b.walk(t, s, out); err != nil {
@@ -75,20 +74,20 @@ func (b *block) check(t *tx, out *Rechecked) error {
 	return nil
 }
 
-// read reads what the block needs of all datasets, each a month at a time: what
+// read reads what the block needs of all sources, each a month at a time: what
 // was written at about the same time is in the same pages.
 func (b *block) read(t *tx) error {
-	for id, grain := range b.grains {
-		b.series[id] = newSeries(grain, b.need[id])
+	for src, w := range b.ways {
+		b.series[src] = newSeries(w.grain, b.need[src])
 	}
 	const month = 32 * 24 * time.Hour
 	for from := b.all.Start; from.Before(b.all.End); from = from.Add(month) {
-		for id, grain := range b.grains {
-			part := intersection(b.need[id], dataset.Interval{Start: from, End: from.Add(month)})
-			if grain == dataset.None || !part.Start.Before(part.End) {
+		for src, w := range b.ways {
+			part := intersection(b.need[src], dataset.Interval{Start: from, End: from.Add(month)})
+			if w.grain == dataset.None || !part.Start.Before(part.End) {
 				continue
 			}
-			if err := b.series[id].read(t, id, part, b.names[grain]); err != nil {
+			if err := b.series[src].read(t, src, w, part, b.names[w.grain]); err != nil {
 				return err
 			}
 		}
@@ -117,12 +116,13 @@ func (n *names) at(start int64) dataset.Partition {
 	return *name
 }
 
-// series are the promoted partitions of one dataset in some time, in order; none
-// of a dataset that is not cut.
+// series are the partitions of one source in some time, in order; none of one that
+// is not cut.
 type series struct {
 	starts []int64
 	prefix []dataset.Sum // one more than starts
 	keys   [][32]byte    // trace keys; zero for none
+	closed []int64       // when they were closed, if the source is dated; 0 for open ones
 	spanUS int64
 }
 
@@ -136,21 +136,23 @@ func newSeries(g dataset.Grain, i dataset.Interval) *series {
 	}
 }
 
-// read adds the partitions of a dataset that start in i to those before them.
-func (s *series) read(t *tx, datasetID int64, i dataset.Interval, called *names) error {
-	rows, err := t.QueryContext(t.ctx, `SELECT p.starts, v.rows, v.hash, v.trace_key FROM partitions p INDEXED BY partitions_by_start
-		JOIN pointers x ON x.partition_id = p.id AND x.view = 'main'
-		JOIN versions v ON v.partition_id = p.id AND v.number = x.version
-		WHERE p.dataset_id = ? AND p.starts >= ? AND p.starts < ? ORDER BY p.starts`, datasetID, micros(i.Start), micros(i.End))
+// read adds the partitions that start in i to those before them.
+func (s *series) read(t *tx, src source, w way, i dataset.Interval, called *names) error {
+	var start, closed int64
+	var hash, key sql.RawBytes // read before the next row comes
+	q := dataset.Promoted{Version: 1}
+	columns, into := "p.starts, v.rows, v.hash, v.trace_key", []any{&start, &q.Rows, &hash, &key}
+	if w.dated {
+		columns, into = columns+", COALESCE(p.closed_at, 0)", append(into, &closed)
+	}
+	rows, err := t.QueryContext(t.ctx, "SELECT "+columns+" FROM partitions p INDEXED BY partitions_by_start"+w.join+
+		"WHERE p.dataset_id = ? AND p.starts >= ? AND p.starts < ? ORDER BY p.starts", append(slices.Clone(w.args), src.dataset, micros(i.Start), micros(i.End))...)
 	if err != nil {
 		return err
 	}
-	defer rows.Close()         //nolint:errcheck // rows.Err reports what matters
-	var hash, key sql.RawBytes // read before the next row comes
-	var start int64
-	q := dataset.Promoted{Version: 1}
+	defer rows.Close() //nolint:errcheck // rows.Err reports what matters
 	for rows.Next() {
-		if err := rows.Scan(&start, &q.Rows, &hash, &key); err != nil {
+		if err := rows.Scan(into...); err != nil {
 			return err
 		}
 		q.Partition, q.Hash = called.at(start), dataset.HashFromBytes(hash)
@@ -159,6 +161,9 @@ func (s *series) read(t *tx, datasetID int64, i dataset.Interval, called *names)
 		var fixed [32]byte
 		copy(fixed[:], key)
 		s.keys = append(s.keys, fixed)
+		if w.dated {
+			s.closed = append(s.closed, closed)
+		}
 	}
 	return rows.Err()
 }
@@ -215,20 +220,21 @@ type walk struct {
 	windows []slide        // what it reads of each input
 	anchors []slide        // what each input has in the same time
 	reads   []dataset.Read // of inputs that are read whole from the beginning
+	totals  map[source]dataset.Sum
 }
 
 // walk compares, for each partition there is or should be in a block, the key it
 // stands under with the one it would get.
 func (b *block) walk(t *tx, s rechecked, out *Rechecked) error {
-	w := walk{stage: s, span: s.stage.Spec.Grain.Span().Microseconds(), own: slide{of: b.series[s.stage.ID]}}
-	for _, e := range s.edges {
-		w.windows, w.anchors = append(w.windows, slide{of: b.series[e.inputID]}), append(w.anchors, slide{of: b.series[e.inputID]})
-		w.reads = append(w.reads, dataset.Read{Input: e.input, Sum: b.totals[e.inputID]})
+	w := walk{stage: s, span: s.stage.Spec.Grain.Span().Microseconds(), own: slide{of: b.series[s.own]}, totals: b.totals}
+	for i, src := range s.inputs {
+		w.windows, w.anchors = append(w.windows, slide{of: b.series[src]}), append(w.anchors, slide{of: b.series[src]})
+		w.reads = append(w.reads, dataset.Read{Input: s.edges[i].input, Sum: b.totals[src]})
 	}
 	for start := w.next(micros(b.during.Start)); start < micros(b.during.End); start = w.next(start + w.span) {
 		name := b.names[s.stage.Spec.Grain].at(start)
 		var stands, key []byte
-		exists, should := w.move(start)
+		exists, should := w.move(start, name)
 		if exists {
 			stands = w.own.of.keys[w.own.begin][:]
 		}
@@ -261,19 +267,33 @@ func (w *walk) next(from int64) int64 {
 
 // move goes to the partition that starts there. It says whether it exists and
 // whether it should.
-func (w *walk) move(start int64) (exists, should bool) {
+func (w *walk) move(start int64, name dataset.Partition) (exists, should bool) {
 	w.own.move(start, start+w.span)
 	anchored := false
 	for i, e := range w.stage.edges {
-		if e.window.Kind == dataset.Span {
+		switch {
+		case e.window.Kind == dataset.Span:
 			w.windows[i].move(start+e.window.Lo.Microseconds(), start+w.span+e.window.Hi.Microseconds())
 			w.reads[i].Sum = w.windows[i].sum()
+		case w.stage.dated[i] != nil:
+			w.reads[i].Sum = w.totals[w.stage.inputs[i]]
+			if closed := w.closed(); closed != 0 && !e.window.Follows(name) {
+				w.reads[i].Sum = asOf(w.stage.dated[i], closed)
+			}
 		}
 		w.anchors[i].move(start, start+w.span)
 		anchored = anchored || !w.anchors[i].empty()
 	}
 	timed, some := anyTimed(w.stage.edges, w.reads)
 	return !w.own.empty(), anchored && (some || !timed)
+}
+
+// closed is when the partition was closed; 0 if it is open or does not exist.
+func (w *walk) closed() int64 {
+	if w.own.empty() || w.own.of.closed == nil {
+		return 0
+	}
+	return w.own.of.closed[w.own.begin]
 }
 
 // union is the time from the first to the last of two intervals.

@@ -197,11 +197,13 @@ func (t *tx) sumOver(datasetID int64, levels []level, from, to time.Time) (datas
 }
 
 // leavesFrom sums up promoted partitions one by one.
-func (t *tx) leavesFrom(datasetID, from, to int64) (total dataset.Sum, err error) {
-	err = t.each(`SELECT p.name, v.number, v.rows, v.hash FROM partitions p
-		JOIN pointers x ON x.partition_id = p.id AND x.view = 'main'
-		JOIN versions v ON v.partition_id = p.id AND v.number = x.version
-		WHERE p.dataset_id = ? AND p.starts >= ? AND p.starts < ?`, []any{datasetID, from, to}, func(scan func(...any) error) error {
+func (t *tx) leavesFrom(datasetID, from, to int64) (dataset.Sum, error) {
+	return t.leavesOf("SELECT p.name, v.number, v.rows, v.hash FROM partitions p"+everybodys+"WHERE p.dataset_id = ? AND p.starts >= ? AND p.starts < ?", datasetID, from, to)
+}
+
+// leavesOf sums up what a query of name, version, rows and hash lists.
+func (t *tx) leavesOf(query string, args ...any) (total dataset.Sum, err error) {
+	err = t.each(query, args, func(scan func(...any) error) error {
 		q, err := scanPromoted("", scan)
 		total = total.Add(dataset.Leaf(q))
 		return err
