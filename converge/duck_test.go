@@ -39,11 +39,12 @@ func (sqlBackend) text(p program) string {
 	}
 	rows := strings.Join(cut, " UNION ALL ")
 	if p.Op == "map" {
-		extra := "0"
+		var extra strings.Builder
+		extra.WriteString("0")
 		for _, s := range side {
-			extra += fmt.Sprintf(" + (SELECT COALESCE(SUM(value), 0) FROM (%s))", s)
+			fmt.Fprintf(&extra, " + (SELECT COALESCE(SUM(value), 0) FROM (%s))", s)
 		}
-		return fmt.Sprintf("SELECT hour, (value * %d + %s)::BIGINT AS value FROM %s WHERE value %% 5 <> %d", p.K, extra, strings.TrimPrefix(rows, "SELECT hour, value FROM "), p.K%5)
+		return fmt.Sprintf("SELECT hour, (value * %d + %s)::BIGINT AS value FROM %s WHERE value %% 5 <> %d", p.K, extra.String(), strings.TrimPrefix(rows, "SELECT hour, value FROM "), p.K%5)
 	}
 	var values []string
 	for _, s := range append(cut, side...) {

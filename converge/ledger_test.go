@@ -56,7 +56,7 @@ func (l *ledger) Close() error { return l.db.Close() }
 
 // each calls fn with each row of a query on the catalog.
 func (l *ledger) each(query string, fn func(*sql.Rows) error, args ...any) error {
-	rows, err := l.db.Query(query, args...) //nolint:noctx // tests end with their process
+	rows, err := l.db.Query(query, args...)
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (l *ledger) add(name, partition, key string) error {
 	var now int64
 	err := l.db.QueryRow(`WITH p AS (SELECT p.id FROM partitions p JOIN datasets d ON d.id = p.dataset_id WHERE d.name = ? AND p.name = ?)
 		SELECT COALESCE(MAX(id), 0), COALESCE(MAX(id > ? AND open AND lower(hex(trace_key)) <> ?), 0) FROM ledger WHERE partition_id = (SELECT id FROM p)`,
-		name, partition, before, strings.ToLower(key)).Scan(&now, &excused) //nolint:noctx // as above
+		name, partition, before, strings.ToLower(key)).Scan(&now, &excused)
 	if again && !excused {
 		l.twice = append(l.twice, work)
 	}

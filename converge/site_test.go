@@ -151,11 +151,12 @@ func (c *site) must(err error) {
 
 func (c *site) deploy() {
 	c.t.Helper()
-	text := "agent\n"
+	var text strings.Builder
+	text.WriteString("agent\n")
 	for _, a := range c.rules.spam {
-		text += fmt.Sprintln(a)
+		fmt.Fprintln(&text, a)
 	}
-	c.must(os.WriteFile(filepath.Join(c.data, "spam_model.csv"), []byte(text), 0o600))
+	c.must(os.WriteFile(filepath.Join(c.data, "spam_model.csv"), []byte(text.String()), 0o600))
 	files := fstest.MapFS{}
 	for name, text := range c.stages {
 		files[name+".sql"] = &fstest.MapFile{Data: []byte(text)}

@@ -105,7 +105,7 @@ func newWorldIn(dir string, tb rapid.TB, b backend, catalog []byte) *world {
 		sides: map[string][]int64{}, raw: map[int64][]row{}, closed: map[place]map[string][]int64{},
 	}
 	var err error
-	w.dir, err = os.MkdirTemp(dir, "reedbed-converge-") //nolint:usetesting // in memory, where there is such a folder
+	w.dir, err = os.MkdirTemp(dir, "reedbed-converge-") // in memory, where there is such a folder
 	w.must(err)
 	w.mark.Store(w.base.UnixMicro())
 	for _, sub := range []string{"out", "store", "data"} {

@@ -37,7 +37,7 @@ func (c verifyCmd) Run(ctx context.Context, g *globals, term terminal) error {
 	if g.JSON {
 		err = json.NewEncoder(term.out).Encode(v)
 	} else {
-		err = printVerified(term, v)
+		printVerified(term, v)
 	}
 	if err != nil || len(v.Wrong) == 0 {
 		return err
@@ -49,7 +49,7 @@ func (c verifyCmd) Run(ctx context.Context, g *globals, term terminal) error {
 	}
 }
 
-func printVerified(term terminal, v converge.Verified) error {
+func printVerified(term terminal, v converge.Verified) {
 	fmt.Fprintf(term.out, "seed %d: %d partitions, %d computed again, %d files read\n", v.Seed, v.Partitions, v.Recomputed, v.Files)
 	if v.Keys > 0 {
 		fmt.Fprintf(term.out, "%d trace keys derived anew\n", v.Keys)
@@ -69,5 +69,4 @@ func printVerified(term terminal, v converge.Verified) error {
 	if len(v.Wrong) == 0 {
 		fmt.Fprintln(term.out, "nothing is wrong")
 	}
-	return nil
 }

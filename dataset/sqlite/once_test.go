@@ -20,7 +20,7 @@ func TestADeploymentComputesEachPartitionOnce(t *testing.T) {
 		parent = t.TempDir()
 	}
 	forSeconds(t, 5, func(r *rapid.T) {
-		dir, err := os.MkdirTemp(parent, "reedbed-once-")
+		dir, err := os.MkdirTemp(parent, "reedbed-once-") //nolint:usetesting // gone after each case
 		if err != nil {
 			r.Fatal(err)
 		}

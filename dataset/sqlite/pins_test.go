@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -259,9 +260,7 @@ func (w *pinned) seen() map[string]string {
 		if w.whole[id] {
 			return view
 		}
-		for p, text := range view {
-			out[p] = text
-		}
+		maps.Copy(out, view)
 	}
 	return out
 }

@@ -315,7 +315,7 @@ func TestRecheckFindsWhatNothingMarked(t *testing.T) {
 		if time.Since(begun) > 10*time.Second {
 			return
 		}
-		dir, err := os.MkdirTemp(parent, "reedbed-recheck-")
+		dir, err := os.MkdirTemp(parent, "reedbed-recheck-") //nolint:usetesting // gone after each case
 		if err != nil {
 			t.Fatal(err)
 		}

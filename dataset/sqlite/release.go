@@ -84,10 +84,10 @@ func (t *tx) keepForReleases(p partition) error {
 // stage reads; nothing or 0 for none.
 func readBy(stage, input Dataset) (number string, args []any) {
 	const main = "(SELECT version FROM pointers WHERE partition_id = p.id AND view = 'main')"
-	switch {
-	case stage.Release == "":
+	switch stage.Release {
+	case "":
 		return main, nil
-	case stage.Release == input.Release:
+	case input.Release:
 		return "COALESCE((SELECT version FROM pointers WHERE partition_id = p.id AND view = 'release'), " + main + ")", nil
 	}
 	return "COALESCE((SELECT version FROM release_inputs WHERE partition_id = p.id AND release = ?), " + main + ")", []any{stage.Release}

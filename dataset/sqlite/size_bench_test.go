@@ -228,7 +228,7 @@ func bySize(b *testing.B, path string) {
 		}
 	})
 	c := open(b)
-	defer c.Close() //nolint:errcheck // the file goes
+	defer c.Close() // the file goes
 	b.Run("ask what is stale", func(b *testing.B) {
 		for b.Loop() {
 			if _, err := c.Status(b.Context()); err != nil {

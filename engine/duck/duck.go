@@ -62,7 +62,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		return nil, err
 	}
 	for _, name := range []string{"partition_start", "partition_end"} {
-		if d.bounds[name], err = d.conn.PrepareContext(ctx, "SET VARIABLE "+name+" = ?::TIMESTAMPTZ"); err != nil {
+		if d.bounds[name], err = d.conn.PrepareContext(ctx, "SET VARIABLE "+name+" = ?::TIMESTAMPTZ"); err != nil { //nolint:sqlclosecheck // lives as long as the connection
 			return nil, fmt.Errorf("prepare to set %s: %w", name, err)
 		}
 	}
