@@ -178,3 +178,32 @@ func TestReadWholeOnceForADeployment(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatGrewMayShrinkBack refuses further up what came late into a closed hour:
+// below, that is as it was before the late event came, and on record.
+func TestWhatGrewMayShrinkBack(t *testing.T) {
+	w := newWorld(t, nil, newCatalog(t))
+	defer w.close()
+	w.stages = []definition{
+		{name: "a", grain: dataset.Hour, rejects: "mod 5", program: program{Op: "map", K: 1, Inputs: []string{"raw"}}, windows: map[string]string{"raw": "same"}},
+		{name: "b", grain: dataset.Hour, program: program{Op: "map", K: 4, Inputs: []string{"a"}}, windows: map[string]string{"a": "same"}},
+	}
+	w.value = 1 // the first row is a 2, the late one a 3
+	w.start()
+	w.load(20)
+	w.settle()
+	w.closeTo(1000)
+	w.load(20)
+	w.settle()
+	before := len(w.ledger.ran)
+	w.pass(time.Second)
+	w.stages[0].rejects = "mod 3"
+	w.deploy()
+	w.settle()
+	w.check()
+	for _, p := range w.ledger.ran[before:] {
+		if p.dataset == "b" {
+			t.Errorf("%s@%s was computed again", p.dataset, p.partition)
+		}
+	}
+}

@@ -136,13 +136,14 @@ func (t *tx) setPointer(p *partition, view string, number int64) error {
 		p.id, view, number, t.now)
 }
 
-// forget drops a superseded version to which nobody can be sent back: one of
-// what the loader writes, and one that merely grew, for what grew does not shrink
-// back. Versions of side inputs stay, which closed partitions may read as of their
-// close; those of stages stay until forgetOthers. What a pin holds stays, too.
+// forget drops a superseded version to which hardly anybody is sent back: one of
+// what the loader writes, and one of an open partition that merely grew, for what
+// grew seldom shrinks back. Versions of side inputs stay, which closed partitions
+// may read as of their close; those of stages stay until forgetOthers, and in
+// closed partitions until retention takes their files. What a pin holds stays, too.
 func (t *tx) forget(p partition, number int64, grew bool) error {
 	d := p.dataset
-	if number == 0 || d.Spec.Kind == dataset.Side || (!grew && d.Spec.Kind != dataset.Builtin) {
+	if number == 0 || d.Spec.Kind == dataset.Side || (d.Spec.Kind != dataset.Builtin && (!grew || p.closed)) {
 		return nil
 	}
 	if held, err := t.isHeld(p.id, number); err != nil || held {
