@@ -49,11 +49,7 @@ type Prior struct {
 func (c *Catalog) Prior(ctx context.Context, stage string, p dataset.Partition, key []byte) (Prior, error) {
 	var out Prior
 	err := c.view(ctx, func(t *tx) error {
-		d, err := t.dataset(stage)
-		if err != nil {
-			return err
-		}
-		own, err := t.partition(d, p)
+		own, err := t.partitionOf(stage, p)
 		if err != nil || own.id == 0 {
 			return err
 		}

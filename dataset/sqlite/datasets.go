@@ -160,6 +160,15 @@ func (t *tx) partition(d Dataset, name dataset.Partition) (partition, error) {
 	return p, err
 }
 
+// partitionOf returns a partition of a dataset by its name; id 0 if it has no row.
+func (t *tx) partitionOf(name string, p dataset.Partition) (partition, error) {
+	d, err := t.dataset(name)
+	if err != nil {
+		return partition{}, err
+	}
+	return t.partition(d, p)
+}
+
 // ensurePartition returns the partition's row, made if it is new.
 func (t *tx) ensurePartition(d Dataset, name dataset.Partition) (partition, error) {
 	p, err := t.partition(d, name)

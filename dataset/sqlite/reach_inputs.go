@@ -15,11 +15,7 @@ import (
 func (c *Catalog) InputsThrough(ctx context.Context, stage string, edges []dataset.Edge, p dataset.Partition) (out []dataset.Promoted, follows map[string]bool, err error) {
 	follows = map[string]bool{}
 	err = c.view(ctx, func(t *tx) error {
-		d, err := t.dataset(stage)
-		if err != nil {
-			return err
-		}
-		own, err := t.partition(d, p)
+		own, err := t.partitionOf(stage, p)
 		if err != nil {
 			return err
 		}

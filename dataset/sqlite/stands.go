@@ -13,15 +13,11 @@ import (
 // their edges hold.
 func (c *Catalog) Stands(ctx context.Context, stage string, p dataset.Partition, identity []byte) (key []byte, yes bool, err error) {
 	err = c.view(ctx, func(t *tx) error {
-		d, err := t.dataset(stage)
-		if err != nil {
-			return err
-		}
-		own, err := t.partition(d, p)
+		own, err := t.partitionOf(stage, p)
 		if err != nil || own.id == 0 {
 			return err
 		}
-		edges, err := t.edgesOf(d.ID)
+		edges, err := t.edgesOf(own.dataset.ID)
 		if err != nil {
 			return err
 		}

@@ -22,18 +22,14 @@ type Recorded struct {
 // can be computed again.
 func (c *Catalog) Recorded(ctx context.Context, stage string, p dataset.Partition) (out Recorded, err error) {
 	err = c.view(ctx, func(t *tx) error {
-		d, err := t.dataset(stage)
-		if err != nil {
-			return err
-		}
-		own, err := t.partition(d, p)
+		own, err := t.partitionOf(stage, p)
 		if err != nil {
 			return err
 		}
 		if out.Output, err = t.pointed(own, "main"); err != nil {
 			return err
 		}
-		if out.Rejected, err = t.rejectedBy(d, p); err != nil {
+		if out.Rejected, err = t.rejectedBy(own.dataset, p); err != nil {
 			return err
 		}
 		err = t.QueryRowContext(ctx, "SELECT COALESCE(definition, 0) FROM versions WHERE partition_id = ? AND number = ?", own.id, out.Output.Version).Scan(&out.Definition)

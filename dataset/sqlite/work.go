@@ -17,11 +17,7 @@ var everything = dataset.Interval{Start: time.UnixMicro(0), End: time.Date(9000,
 // itself: without that the partition does not exist, whatever its windows reach.
 func (c *Catalog) Inputs(ctx context.Context, stage string, p dataset.Partition) (out []dataset.Promoted, anchored bool, err error) {
 	err = c.view(ctx, func(t *tx) error {
-		d, err := t.dataset(stage)
-		if err != nil {
-			return err
-		}
-		own, err := t.partition(d, p)
+		own, err := t.partitionOf(stage, p)
 		if err != nil {
 			return err
 		}
