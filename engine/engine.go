@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/reedbed/reedbed/dataset"
+	"github.com/reedbed/reedbed/fingerprint"
 )
 
 // Table is a relation a job's SQL can read by name.
@@ -65,8 +66,42 @@ type BuildJob struct {
 	Key []string `json:"key,omitempty"`
 	// Equal rounds DOUBLE columns to this many decimals before rows are written
 	// and hashed: column name ("*" for all) to digits.
-	Equal  map[string]int `json:"equal,omitempty"`
-	Limits Limits         `json:"limits"`
+	Equal map[string]int `json:"equal,omitempty"`
+	// Survey asks for the fingerprint of the output; nil for none.
+	Survey *Survey `json:"survey,omitempty"`
+	Limits Limits  `json:"limits"`
+}
+
+// Survey says what to find out about rows beside what every fingerprint has. Its
+// SQL goes through the same admission as a stage's. What fails is reported in
+// the fingerprint, in its place, and fails nothing else.
+type Survey struct {
+	// Name is the relation under which Queries see the rows: the stage's own name.
+	// A job's table of that name is hidden from them.
+	Name string `json:"name"`
+	// Categories are columns whose entropy and most frequent values are of interest.
+	Categories []string `json:"categories,omitempty"`
+	Measures   []Expr   `json:"measures,omitempty"`   // aggregates that give one number over the rows
+	Violations []Expr   `json:"violations,omitempty"` // boolean expressions over a row, the true ones counted
+	Queries    []Expr   `json:"queries,omitempty"`    // SELECTs that return one number: the rows that break a rule
+	// Received is the column with the time a row was received, "" if there is none.
+	Received string `json:"received,omitempty"`
+}
+
+// Expr is SQL whose result has a name.
+type Expr struct {
+	Name string `json:"name"`
+	SQL  string `json:"sql"`
+}
+
+// SurveyJob takes the fingerprint of rows that are stored already.
+type SurveyJob struct {
+	// Tables are the rows, under Survey.Name, and whatever else Queries read.
+	Tables []Table `json:"tables"`
+	Survey Survey  `json:"survey"`
+	// Start and End bound the partition in time, as in a BuildJob.
+	Start, End time.Time
+	Limits     Limits `json:"limits"`
 }
 
 // Output is one Parquet file a job wrote. The caller owns the file at Path and
@@ -79,6 +114,8 @@ type Output struct {
 	Columns []dataset.Column    `json:"columns"`
 	// Keyed is nil without a Key, or when it is not unique or is NULL somewhere.
 	Keyed *dataset.ColumnHashes `json:"keyed,omitempty"`
+	// Fingerprint is nil without a Survey, and for rejected rows.
+	Fingerprint *fingerprint.Fingerprint `json:"fingerprint,omitempty"`
 }
 
 // ReasonColumn is the column that rows in a Rejected output have beside the

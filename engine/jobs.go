@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/reedbed/reedbed/dataset"
+	"github.com/reedbed/reedbed/fingerprint"
 )
 
 // HashScheme names how content hashes are made. It goes on record with each
@@ -54,7 +55,7 @@ func (p *Pool) Describe(ctx context.Context, sql string, tables []Table) ([]data
 func (p *Pool) Build(ctx context.Context, job BuildJob) (BuildResult, error) {
 	r := Request{
 		Kind: KindBuild, SQL: job.SQL, Tables: job.Tables, Start: job.Start, End: job.End, Rejects: job.Rejects,
-		OrderBy: job.OrderBy, Key: job.Key, Equal: job.Equal, Limits: job.Limits,
+		OrderBy: job.OrderBy, Key: job.Key, Equal: job.Equal, Survey: job.Survey, Limits: job.Limits,
 	}
 	var result BuildResult
 	_, usage, err := p.run(ctx, p.buildLane(), r, func(w *process, reply Reply) error {
@@ -72,6 +73,14 @@ func (p *Pool) Build(ctx context.Context, job BuildJob) (BuildResult, error) {
 		return BuildResult{}, err
 	}
 	return result, nil
+}
+
+// Survey takes the fingerprint of rows that are stored already. It is that which
+// the Build that wrote them gives for the same survey, but that it knows of no rejected rows.
+func (p *Pool) Survey(ctx context.Context, job SurveyJob) (*fingerprint.Fingerprint, Usage, error) {
+	r := Request{Kind: KindSurvey, Tables: job.Tables, Survey: &job.Survey, Start: job.Start, End: job.End, Limits: job.Limits}
+	reply, usage, err := p.run(ctx, p.buildLane(), r, nil)
+	return reply.Fingerprint, usage, err
 }
 
 // Compact rewrites files of one shape into one, row for row. The caller owns the

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/reedbed/reedbed/dataset"
+	"github.com/reedbed/reedbed/fingerprint"
 )
 
 // maxMessage bounds one message, so that neither side can be made to allocate
@@ -22,6 +23,7 @@ const (
 	KindCompact  = "compact"
 	KindQuery    = "query"
 	KindReport   = "report"
+	KindSurvey   = "survey"
 )
 
 // ExitCPU is the exit code of a worker that used up its CPU time.
@@ -47,6 +49,7 @@ type Request struct {
 	OrderBy []string       `json:"order_by,omitempty"`
 	Key     []string       `json:"key,omitempty"`
 	Equal   map[string]int `json:"equal,omitempty"`
+	Survey  *Survey        `json:"survey,omitempty"`
 	Format  string         `json:"format,omitempty"`
 	Limits  Limits         `json:"limits"`
 }
@@ -55,16 +58,18 @@ type Request struct {
 // names. The first message a worker sends, unasked, is a Reply as well: it says
 // that the worker is warm and which Landlock ABI confines it.
 type Reply struct {
-	Failure   *Failure         `json:"failure,omitempty"`
-	Parsed    *Parsed          `json:"parsed,omitempty"`
-	Columns   []dataset.Column `json:"columns,omitempty"`
-	Output    *Output          `json:"output,omitempty"`
-	Rejected  *Output          `json:"rejected,omitempty"`
-	Rows      int64            `json:"rows,omitempty"`
-	Truncated bool             `json:"truncated,omitempty"`
-	CPU       time.Duration    `json:"cpu,omitempty"`
-	SQL       time.Duration    `json:"sql,omitempty"`
-	Landlock  int              `json:"landlock,omitempty"`
+	Failure  *Failure         `json:"failure,omitempty"`
+	Parsed   *Parsed          `json:"parsed,omitempty"`
+	Columns  []dataset.Column `json:"columns,omitempty"`
+	Output   *Output          `json:"output,omitempty"`
+	Rejected *Output          `json:"rejected,omitempty"`
+	// Fingerprint is what a survey of stored rows found.
+	Fingerprint *fingerprint.Fingerprint `json:"fingerprint,omitempty"`
+	Rows        int64                    `json:"rows,omitempty"`
+	Truncated   bool                     `json:"truncated,omitempty"`
+	CPU         time.Duration            `json:"cpu,omitempty"`
+	SQL         time.Duration            `json:"sql,omitempty"`
+	Landlock    int                      `json:"landlock,omitempty"`
 }
 
 // WriteMessage writes v as JSON behind its length in four bytes, big endian.
