@@ -15,6 +15,9 @@ const (
 	BySide       CauseKind = "side"       // a small file of the project changed
 	ByDefinition CauseKind = "definition" // a stage was deployed
 	ByPromotion  CauseKind = "promotion"  // an input has other content
+	ByContract   CauseKind = "contract"   // what judges versions changed
+	ByClose      CauseKind = "close"      // the partition closed: all of its contract counts now
+	ByApproval   CauseKind = "approval"   // a person let a held version pass
 )
 
 // Cause is one link of the chain that made a version, or makes a partition due.
@@ -90,6 +93,10 @@ func (f Facts) Words(kind CauseKind) string {
 		return fmt.Sprintf("%s changed: version %d of %s", f.File, f.Version, f.Dataset)
 	case ByDefinition:
 		return fmt.Sprintf("%s was deployed: revision %d of %s%s", f.File, f.Revision, f.Dataset, atCommit(f.GitRevision))
+	case ByContract:
+		return fmt.Sprintf("what %s is judged by changed", f.Dataset)
+	case ByClose:
+		return fmt.Sprintf("%s closed partitions, which are judged once more", f.Dataset)
 	case ByPromotion:
 		if f.Version == 0 {
 			return fmt.Sprintf("%s@%s became absent", f.Dataset, f.Partition)
@@ -145,12 +152,14 @@ func atCommit(revision string) string {
 // Outcome says what came of the last time a partition was looked at.
 type Outcome string
 
-// The outcomes. After the last three nothing that readers see had changed.
+// The outcomes. After the last four nothing that readers see had changed, unless
+// what they saw was what is held now.
 const (
 	Built     Outcome = "built"     // computed
 	Appended  Outcome = "appended"  // computed for what the input had gained
 	Reused    Outcome = "reused"    // an earlier version stands under the same trace key
 	Vanished  Outcome = "absent"    // there is nothing to compute from
 	Unchanged Outcome = "unchanged" // computed, and the rows are those that were promoted
+	Withheld  Outcome = "held"      // a gate holds the result, or an input is held
 	Standing  Outcome = "fresh"     // the trace key was that of the promoted version
 )

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -25,6 +26,10 @@ type Deployment struct {
 	RowWise      bool
 	Depth        int
 	Release      string // the release group, "" for none
+	// Gate identifies what judges the stage's versions, nil if nothing does. Closes
+	// says that it judges a partition once more when it closes.
+	Gate   []byte
+	Closes bool
 }
 
 // Task is one dirty partition that is due.
@@ -65,8 +70,35 @@ type Build struct {
 	Standing bool
 	Found    []byte // a trace key of an earlier run that stands for this one, nil: TraceKey
 
+	// Verdict is what the gate says of the outcome; nil: nothing judges it.
+	Verdict *Verdict
+	// Fingerprint are the statistics of the outcome, nil if none were taken now.
+	Fingerprint []byte
+	// Waits are inputs of which nothing can be read because what there is of them is
+	// held. Then nothing is computed, and what readers see stays.
+	Waits []Promoted
+
 	CPU, Wall   time.Duration
 	GitRevision string
+}
+
+// Held reports whether readers stay with what they see.
+func (b Build) Held() bool {
+	return len(b.Waits) > 0 || !b.Absent && b.Verdict != nil && b.Verdict.Held()
+}
+
+// HeldVerdict is why Held.
+func (b Build) HeldVerdict() Verdict {
+	if len(b.Waits) == 0 {
+		return *b.Verdict
+	}
+	var v Verdict
+	for _, q := range b.Waits {
+		v.Broken = append(v.Broken, Broken{
+			Contract: q.Dataset, Rule: "inputs", What: fmt.Sprintf("waits for %s@%s, which is held and has no earlier version", q.Dataset, q.Partition),
+		})
+	}
+	return v
 }
 
 // Keys are the trace keys under which the outcome is recorded.

@@ -230,6 +230,9 @@ func (t *tx) promote(p *partition, b dataset.Build) error {
 	if err != nil {
 		return err
 	}
+	if b.Held() {
+		return t.keepBack(p, before, b, why)
+	}
 	switch {
 	case b.Reuse:
 		err = t.reuse(p, before, b.FoundKey())
@@ -255,6 +258,9 @@ func (t *tx) promote(p *partition, b dataset.Build) error {
 			return err
 		}
 	}
+	if err := t.pass(*p, after, b, why); err != nil {
+		return err
+	}
 	if err := t.conclude(*p, before, after, b, why); err != nil {
 		return err
 	}
@@ -262,6 +268,48 @@ func (t *tx) promote(p *partition, b dataset.Build) error {
 		return err
 	}
 	return t.spread(after.refused, before.rejected, after.rejected, b.Task)
+}
+
+// keepBack holds the outcome of b. Readers notice only if what they saw is what
+// is held now.
+func (t *tx) keepBack(p *partition, before pair, b dataset.Build, why sql.NullInt64) error {
+	if err := t.hold(p, before, b); err != nil {
+		return err
+	}
+	after, err := t.pair(*p)
+	if err != nil {
+		return err
+	}
+	if err := t.conclude(*p, before, after, b, why); err != nil {
+		return err
+	}
+	if err := t.spread(*p, before.output, after.output, b.Task); err != nil {
+		return err
+	}
+	return t.spread(after.refused, before.rejected, after.rejected, b.Task)
+}
+
+// pass keeps what the gate said of what readers see now, and lets go of what was
+// held. Who waited for that hears of it even if nothing came of it.
+func (t *tx) pass(p partition, after pair, b dataset.Build, why sql.NullInt64) error {
+	if err := t.fingerprinted(p.id, after.output.Version, b.Fingerprint); err != nil {
+		return err
+	}
+	if b.Verdict != nil && after.output.Version != 0 {
+		if err := t.writeVerdict(p.id, after.output.Version, *b.Verdict); err != nil {
+			return err
+		}
+	}
+	was, err := t.letGo(p, after.refused)
+	if err != nil || !was || after.output.Version != 0 {
+		return err
+	}
+	gone, err := t.because(dataset.ByPromotion, dataset.Facts{Dataset: p.dataset.Spec.Name, Partition: p.name}, why)
+	if err != nil {
+		return err
+	}
+	gone.staged = p.dataset.Release != ""
+	return t.dirtyReaders(p, gone)
 }
 
 // movedOn reports whether an open partition is computed because its inputs moved
@@ -329,30 +377,45 @@ func (t *tx) reuse(p *partition, before pair, key []byte) error {
 // addContent writes computed content as versions, unless it equals what is
 // promoted: then the promoted version stands for it.
 func (t *tx) addContent(p *partition, before pair, b dataset.Build, content dataset.NewContent) error {
-	v := version{origin: "build", traceKey: b.TraceKey, gitRev: b.GitRevision, cpu: b.CPU.Microseconds(), wall: b.Wall.Microseconds()}
-	if content.Growth != dataset.NoGrowth {
-		// A compaction in between changes the version and not the content.
-		if base := content.Base; before.output.Rows != base.Rows || before.output.Hash != base.Hash {
-			return fmt.Errorf("built on version %d but version %d with other content is promoted", base.Version, before.output.Version)
-		}
-		v.grows = true
-		if content.Growth == dataset.Grew {
-			v.origin = "append"
-		}
+	v, err := t.newVersion(before, b)
+	if err != nil {
+		return err
 	}
 	if err := t.addRejected(p, before, v, content.Rejected); err != nil {
 		return err
 	}
+	v.take(content)
+	if sameContent(before.output, v) && before.output.Version != 0 {
+		return t.exec("UPDATE versions SET keyed = COALESCE(?, keyed) WHERE partition_id = ? AND number = ?", v.keyed, p.id, before.output.Version)
+	}
+	return t.addVersion(p, v)
+}
+
+// newVersion is what b's content becomes, without the rows.
+func (t *tx) newVersion(before pair, b dataset.Build) (version, error) {
+	v := version{origin: "build", traceKey: b.TraceKey, gitRev: b.GitRevision, cpu: b.CPU.Microseconds(), wall: b.Wall.Microseconds()}
+	if b.Content.Growth == dataset.NoGrowth {
+		return v, nil
+	}
+	// A compaction in between changes the version and not the content.
+	if base := b.Content.Base; before.output.Rows != base.Rows || before.output.Hash != base.Hash {
+		return v, fmt.Errorf("built on version %d but version %d with other content is promoted", base.Version, before.output.Version)
+	}
+	v.grows = true
+	if b.Content.Growth == dataset.Grew {
+		v.origin = "append"
+	}
+	return v, nil
+}
+
+// take puts the rows of an output into v.
+func (v *version) take(content dataset.NewContent) {
 	if content.Segment != nil {
 		v.add = []dataset.NewSegment{*content.Segment}
 	}
 	if content.Keyed != nil {
 		v.keyed = content.Keyed.Bytes()
 	}
-	if sameContent(before.output, v) && before.output.Version != 0 {
-		return t.exec("UPDATE versions SET keyed = COALESCE(?, keyed) WHERE partition_id = ? AND number = ?", v.keyed, p.id, before.output.Version)
-	}
-	return t.addVersion(p, v)
 }
 
 // vanish leaves p without a promoted version, which to its readers is ABSENT.
@@ -417,21 +480,27 @@ func (t *tx) record(p *partition, now pair, b dataset.Build) error {
 	if now.output.Version == 0 {
 		return nil
 	}
+	if err := t.traced(p, trace{now.output.Version, now.rejected.Version}, b); err != nil {
+		return err
+	}
+	if b.Standing {
+		return nil
+	}
+	return t.recordReads(p.id, b.Inputs)
+}
+
+// traced notes under which trace keys and definition versions stand.
+func (t *tx) traced(p *partition, now trace, b dataset.Build) error {
 	err := t.exec(`UPDATE versions SET trace_key = ?, definition = (SELECT definition FROM datasets WHERE id = ?) WHERE partition_id = ? AND number = ?`,
-		b.TraceKey, p.dataset.ID, p.id, now.output.Version)
+		b.TraceKey, p.dataset.ID, p.id, now.output)
 	if err != nil {
 		return err
 	}
 	for _, key := range b.Keys() {
 		err = t.exec(`INSERT INTO traces (partition_id, trace_key, version, rejected_version, created_at) VALUES (?,?,?,?,?)
 			ON CONFLICT (partition_id, trace_key) DO UPDATE SET version = excluded.version, rejected_version = excluded.rejected_version`,
-			p.id, key, now.output.Version, nullable(now.rejected.Version), t.now)
+			p.id, key, now.output, nullable(now.rejected), t.now)
 		if err != nil {
-			return err
-		}
-	}
-	if !b.Standing {
-		if err := t.recordReads(p.id, b.Inputs); err != nil {
 			return err
 		}
 	}

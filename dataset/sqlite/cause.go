@@ -66,6 +66,8 @@ func (t *tx) conclude(p partition, before, after pair, b dataset.Build, why sql.
 func outcome(before, after pair, b dataset.Build) dataset.Outcome {
 	same := before.output.Version == after.output.Version && before.rejected.Version == after.rejected.Version
 	switch {
+	case b.Held():
+		return dataset.Withheld
 	case b.Content == nil && !b.Reuse:
 		return dataset.Vanished
 	case b.Reuse && same:

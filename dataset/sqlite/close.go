@@ -2,7 +2,10 @@ package sqlite
 
 import (
 	"context"
+	"fmt"
 	"time"
+
+	"github.com/reedbed/reedbed/dataset"
 )
 
 // closable are the partitions that may close at watermark ?1: those whose end
@@ -43,10 +46,42 @@ func (c *Catalog) ClosePartitions(ctx context.Context, watermark time.Time) (clo
 		if err := t.exec(closeRefused, t.now); err != nil {
 			return err
 		}
+		if err := t.judgeClosed(); err != nil {
+			return err
+		}
 		return t.exec(`UPDATE dirty SET not_before = ?1 WHERE not_before > ?1 AND failed_key IS NULL AND (dataset_id, name) IN
 			(SELECT dataset_id, name FROM partitions WHERE closed_at = ?1)`, t.now)
 	})
 	return closed, err
+}
+
+// judgeClosed makes due what closed now and is judged once more for that.
+func (t *tx) judgeClosed() error {
+	var names []string
+	err := t.each("SELECT DISTINCT d.name FROM partitions p JOIN datasets d ON d.id = p.dataset_id WHERE p.closed_at = ? AND d.gate_closes = 1", []any{t.now},
+		func(scan func(...any) error) error {
+			var name string
+			err := scan(&name)
+			names = append(names, name)
+			return err
+		})
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		d, err := t.dataset(name)
+		if err != nil {
+			return err
+		}
+		why, err := t.because(dataset.ByClose, dataset.Facts{Dataset: name}, nil)
+		if err != nil {
+			return err
+		}
+		if err := t.dirtyExisting(d, why, fmt.Sprintf("closed_at = %d", t.now)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // closeAll closes what is closable until nothing more is: closing inputs may

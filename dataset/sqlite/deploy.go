@@ -129,8 +129,15 @@ func (t *tx) deploy(s dataset.Deployment) (isNew bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	rejudged, err := t.setGate(d, s)
+	if err != nil {
+		return false, err
+	}
 	if !isNew && !wasAside && !redated {
-		return false, nil
+		if rejudged {
+			err = t.judgeAgain(d)
+		}
+		return false, err
 	}
 	if err := t.dirtyAll(d, s); err != nil {
 		return false, err
@@ -215,6 +222,25 @@ func (t *tx) group(d Dataset, s dataset.Deployment) (Dataset, error) {
 		}
 	}
 	return t.dataset(s.Spec.Name)
+}
+
+// setGate records what judges a stage's versions, and reports whether it changed.
+func (t *tx) setGate(d Dataset, s dataset.Deployment) (changed bool, err error) {
+	var before []byte
+	if err := t.QueryRowContext(t.ctx, "SELECT gate FROM datasets WHERE id = ?", d.ID).Scan(&before); err != nil {
+		return false, err
+	}
+	return !bytes.Equal(before, s.Gate), t.exec("UPDATE datasets SET gate = ?, gate_closes = ? WHERE id = ?", s.Gate, s.Closes, d.ID)
+}
+
+// judgeAgain makes what a stage has on record due, to be judged and not computed.
+func (t *tx) judgeAgain(d Dataset) error {
+	why, err := t.because(dataset.ByContract, dataset.Facts{Dataset: d.Spec.Name}, nil)
+	if err != nil {
+		return err
+	}
+	why.urgent = true
+	return t.dirtyExisting(d, why, "TRUE")
 }
 
 // connect records what a stage reads. It reports whether closed partitions read an

@@ -204,7 +204,7 @@ func (t *tx) wrongSums(plan recheck, want map[unit]dataset.Sum) (wrong []unit, e
 }
 
 // note takes account of a partition that stands under one key and would get
-// another, nil for none. What is due or waived anyway is no finding.
+// another, nil for none. What is due, waived or held anyway is no finding.
 func (t *tx) note(out *Rechecked, d Dataset, p dataset.Partition, stands, key []byte) error {
 	var what string
 	switch {
@@ -223,7 +223,9 @@ func (t *tx) note(out *Rechecked, d Dataset, p dataset.Partition, stands, key []
 	}
 	var known bool
 	err := t.QueryRowContext(t.ctx, `SELECT EXISTS (SELECT 1 FROM dirty WHERE dataset_id = ?1 AND name = ?2)
-		OR EXISTS (SELECT 1 FROM waivers WHERE dataset_id = ?1 AND starts <= ?3 AND ends > ?3)`, d.ID, p, micros(p.Start())).Scan(&known)
+		OR EXISTS (SELECT 1 FROM waivers WHERE dataset_id = ?1 AND starts <= ?3 AND ends > ?3)
+		OR EXISTS (SELECT 1 FROM partitions p JOIN pointers h ON h.partition_id = p.id AND h.view = 'held' WHERE p.dataset_id = ?1 AND p.name = ?2
+			AND (h.version = 0 OR EXISTS (SELECT 1 FROM traces t WHERE t.partition_id = p.id AND t.version = h.version AND t.trace_key = ?4)))`, d.ID, p, micros(p.Start()), key).Scan(&known)
 	if err == nil && !known {
 		out.Stale = append(out.Stale, Finding{d.Spec.Name, p, what})
 	}

@@ -15,7 +15,7 @@ import (
 // When nothing of the vector is left to do, all staged pointers move to `main` in
 // one transaction, and what has become dirty meanwhile is the next vector's work.
 //
-// A member that fails keeps the whole group on its last good release. If its
+// A member that fails or is held keeps the whole group on its last good release. If its
 // inputs have moved on, the group takes another vector without releasing the one
 // it could not finish.
 
@@ -143,7 +143,9 @@ const finished = `SELECT g.name FROM groups g LEFT JOIN dirty w ON w.dataset_id 
 	HAVING COUNT(w.waits = 0 AND w.failed_key IS NULL OR NULL) = 0 AND (
 		COALESCE(SUM(w.waits), 0) + COUNT(w.again > 0 OR NULL) > 0
 		OR COUNT(w.waits = 0 OR NULL) = 0 AND EXISTS (SELECT 1 FROM pointers x JOIN partitions p ON p.id = x.partition_id
-			JOIN groups m ON m.dataset_id = p.dataset_id WHERE x.view = 'release' AND m.name = g.name))`
+			JOIN groups m ON m.dataset_id = p.dataset_id WHERE x.view = 'release' AND m.name = g.name)
+			AND NOT EXISTS (SELECT 1 FROM pointers x JOIN partitions p ON p.id = x.partition_id
+			JOIN groups m ON m.dataset_id = p.dataset_id WHERE x.view = 'held' AND m.name = g.name))`
 
 func (t *tx) releasesToTurn() ([]string, error) {
 	var out []string
@@ -159,8 +161,9 @@ func (t *tx) releasesToTurn() ([]string, error) {
 
 func (t *tx) turn(release string) error {
 	var unfinished bool
-	err := t.QueryRowContext(t.ctx, "SELECT EXISTS (SELECT 1 FROM dirty w JOIN groups g ON g.dataset_id = w.dataset_id WHERE g.name = ? AND w.waits = 0)", release).
-		Scan(&unfinished)
+	err := t.QueryRowContext(t.ctx, `SELECT EXISTS (SELECT 1 FROM dirty w JOIN groups g ON g.dataset_id = w.dataset_id WHERE g.name = ?1 AND w.waits = 0)
+		OR EXISTS (SELECT 1 FROM pointers x JOIN partitions p ON p.id = x.partition_id JOIN groups g ON g.dataset_id = p.dataset_id WHERE x.view = 'held' AND g.name = ?1)`,
+		release).Scan(&unfinished)
 	if err != nil {
 		return err
 	}

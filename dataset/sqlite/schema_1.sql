@@ -17,6 +17,8 @@ CREATE TABLE datasets (
   row_wise    INTEGER NOT NULL DEFAULT 0,
   depth       INTEGER NOT NULL DEFAULT 0, -- longest path from a built-in dataset
   rejects_of  INTEGER REFERENCES datasets(id), -- the stage whose refused rows these are
+  gate        BLOB,                    -- what judges its versions: a change judges them again; NULL: nothing
+  gate_closes INTEGER NOT NULL DEFAULT 0, -- 1: a partition is judged once more when it closes
   paused      INTEGER NOT NULL DEFAULT 0, -- the project's file is broken: readable, not computed
   retired_at  INTEGER
 );
@@ -318,15 +320,22 @@ WHEN EXISTS (SELECT 1 FROM waivers w WHERE w.dataset_id = NEW.dataset_id AND w.e
   SELECT RAISE(IGNORE);
 END;
 
+-- What a gate said last of a version. Version 0 says what a partition waits for
+-- of which nothing can be computed, because inputs are held. A held version is
+-- what the view 'held' in pointers points at, and nobody reads it.
 CREATE TABLE verdicts (
   partition_id INTEGER NOT NULL REFERENCES partitions(id),
   version      INTEGER NOT NULL,
-  contract     TEXT NOT NULL,
-  outcome      TEXT NOT NULL,
-  detail       TEXT NOT NULL,
+  judged_by    BLOB,                   -- the contracts it was judged by
+  detail       TEXT NOT NULL,          -- dataset.Verdict
   judged_at    INTEGER NOT NULL,
-  PRIMARY KEY (partition_id, version, contract)
+  PRIMARY KEY (partition_id, version)
 ) WITHOUT ROWID;
+CREATE INDEX pointers_held ON pointers (partition_id) WHERE view = 'held';
+
+CREATE TRIGGER forget_verdict AFTER DELETE ON versions BEGIN
+  DELETE FROM verdicts WHERE partition_id = OLD.partition_id AND version = OLD.number;
+END;
 
 -- Release groups: their members, and what they read from outside as it was when
 -- they took their pointer vector, where it has moved since (0: there was none).

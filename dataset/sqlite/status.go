@@ -86,6 +86,10 @@ func (t *tx) countDatasets(s *Status) error {
 	if err != nil {
 		return err
 	}
+	held, err := t.heldCounts()
+	if err != nil {
+		return err
+	}
 	return t.each(`SELECT d.id, d.name, d.paused, d.grain = 'none', c.partitions, c.open, c.promoted, c.rows, c.due, c.due_new, c.due_promoted, c.failed,
 		c.waived, c.waived_new, c.waived_promoted
 		FROM datasets d JOIN counts c ON c.dataset_id = d.id WHERE d.retired_at IS NULL ORDER BY d.depth, d.name`, nil,
@@ -98,9 +102,33 @@ func (t *tx) countDatasets(s *Status) error {
 				&n.waived, &n.waivedNew, &n.waivedPromoted)
 			n.status(&d, deferred[id], paused, whole)
 			d.Waived, d.Deferred = n.waived-putOff[id], d.Deferred+putOff[id]
+			if h := held[id]; !paused {
+				d.Held, d.Fresh, d.Absent = h.all, d.Fresh-h.promoted, d.Absent-(h.all-h.promoted)
+			}
 			s.Datasets = append(s.Datasets, d)
 			return err
 		})
+}
+
+// heldCount is how many partitions of a dataset are held, and how many of these
+// readers see something of.
+type heldCount struct{ all, promoted int64 }
+
+// heldCounts counts what is held and neither due nor waived. There is seldom any.
+func (t *tx) heldCounts() (map[int64]heldCount, error) {
+	out := map[int64]heldCount{}
+	err := t.each(`SELECT p.dataset_id, COUNT(*), COUNT(x.version) FROM pointers h INDEXED BY pointers_held JOIN partitions p ON p.id = h.partition_id
+		LEFT JOIN pointers x ON x.partition_id = p.id AND x.view = 'main'
+		WHERE h.view = 'held' AND NOT EXISTS (SELECT 1 FROM dirty w WHERE w.dataset_id = p.dataset_id AND w.name = p.name)
+		AND NOT EXISTS (SELECT 1 FROM waived w WHERE w.dataset_id = p.dataset_id AND w.name = p.name) GROUP BY p.dataset_id`, nil,
+		func(scan func(...any) error) error {
+			var id int64
+			var n heldCount
+			err := scan(&id, &n.all, &n.promoted)
+			out[id] = n
+			return err
+		})
+	return out, err
 }
 
 // tally reads pairs of a dataset's id and a number.

@@ -11,6 +11,7 @@ import (
 type version struct {
 	origin     string
 	grows      bool // added to
+	held       bool // nobody is sent to it
 	add        []dataset.NewSegment
 	traceKey   []byte
 	keyed      []byte // hashes by column, nil if not known
@@ -34,8 +35,8 @@ func (t *tx) promoted(p partition) (dataset.Promoted, error) {
 	return t.pointed(p, view)
 }
 
-// addVersion writes the next version of p and points the main view at it. What
-// nobody can be sent back to of the superseded one goes.
+// addVersion writes the next version of p and points the main view at it, unless
+// it is held. What nobody can be sent back to of the superseded one goes.
 func (t *tx) addVersion(p *partition, v version) error {
 	if err := t.bump(); err != nil {
 		return err
@@ -63,6 +64,9 @@ func (t *tx) addVersion(p *partition, v version) error {
 	}
 	if err := t.writeVersion(p, next, v); err != nil {
 		return err
+	}
+	if v.held {
+		return nil
 	}
 	if err := t.point(p, next.Version); err != nil {
 		return err

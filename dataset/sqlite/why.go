@@ -22,6 +22,7 @@ const (
 	Stale    State = "stale"
 	Running  State = "running" // known to the scheduler only
 	Deferred State = "deferred"
+	Held     State = "held"
 	Waived   State = "waived"
 	Failed   State = "failed"
 	Absent   State = "absent"
@@ -46,6 +47,7 @@ type Account struct {
 	Release string           `json:"release,omitempty"` // the group its stage is promoted with
 	Staged  *int64           `json:"staged,omitempty"`  // the version the group will promote, 0 for ABSENT; nil: none
 	Version *VersionAccount  `json:"version,omitempty"` // the promoted one, or the one asked for
+	Hold    *dataset.Hold    `json:"hold,omitempty"`    // what is kept from readers; nil: nothing
 	Looked  *Look            `json:"looked,omitempty"`  // the last time the stage looked; nil: never
 	Others  []VersionSummary `json:"versions"`          // on record, the newest first
 }
@@ -191,6 +193,11 @@ func (t *tx) account(own partition, number int64) (a Account, err error) {
 	if a.Looked, err = t.look(maker); err != nil {
 		return a, err
 	}
+	if h, err := t.holdOf(maker); err != nil {
+		return a, err
+	} else if !h.Since.IsZero() {
+		a.Hold = &h
+	}
 	if err := t.versionsOf(&a, own, maker, number); err != nil {
 		return a, err
 	}
@@ -226,6 +233,8 @@ func (a *Account) state(now int64) State {
 		return Deferred
 	case a.Due != nil || a.Paused:
 		return Stale
+	case a.Hold != nil:
+		return Held
 	case !promoted:
 		return Absent
 	}

@@ -1,0 +1,317 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/reedbed/reedbed/dataset"
+)
+
+// A version that its gate holds is on record like any other: with its trace, so
+// that it is not computed again, and with its verdict. Only the view `held` of
+// its partition points at it, which nobody reads and garbage collection respects.
+// When the partition's trace key or its contract changes, it is looked at again,
+// and what passes takes the pointer away.
+
+// Judged returns what is on record of the version that stands under a trace key;
+// Version 0 if there is none.
+func (c *Catalog) Judged(ctx context.Context, stage string, p dataset.Partition, key []byte) (out dataset.Judgement, err error) {
+	err = c.view(ctx, func(t *tx) error {
+		own, err := t.partitionOf(stage, p)
+		if err != nil || own.id == 0 {
+			return err
+		}
+		found, ok, err := t.trace(own.id, key)
+		if err != nil || !ok {
+			return err
+		}
+		out, err = t.judgement(own.id, found.output)
+		return err
+	})
+	return out, err
+}
+
+func (t *tx) judgement(partitionID, version int64) (out dataset.Judgement, err error) {
+	out.Version = version
+	out.Verdict, out.Judged, err = t.verdict(partitionID, version)
+	if err != nil {
+		return out, err
+	}
+	err = t.QueryRowContext(t.ctx, "SELECT fingerprint FROM versions WHERE partition_id = ? AND number = ?", partitionID, version).Scan(&out.Fingerprint)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return out, err
+}
+
+func (t *tx) verdict(partitionID, version int64) (v dataset.Verdict, judged bool, err error) {
+	var detail string
+	err = t.QueryRowContext(t.ctx, "SELECT judged_by, detail FROM verdicts WHERE partition_id = ? AND version = ?", partitionID, version).Scan(&v.By, &detail)
+	if errors.Is(err, sql.ErrNoRows) {
+		return v, false, nil
+	}
+	if err != nil {
+		return v, false, err
+	}
+	return v, true, json.Unmarshal([]byte(detail), &v)
+}
+
+func (t *tx) writeVerdict(partitionID, version int64, v dataset.Verdict) error {
+	detail, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return t.exec(`INSERT INTO verdicts (partition_id, version, judged_by, detail, judged_at) VALUES (?,?,?,?,?)
+		ON CONFLICT (partition_id, version) DO UPDATE SET judged_by = excluded.judged_by, detail = excluded.detail, judged_at = excluded.judged_at`,
+		partitionID, version, v.By, string(detail), t.now)
+}
+
+// HeldInputs returns which of the inputs, all of them ABSENT, are held.
+func (c *Catalog) HeldInputs(ctx context.Context, inputs []dataset.Promoted) (held []dataset.Promoted, err error) {
+	if !slices.ContainsFunc(inputs, func(q dataset.Promoted) bool { return q.Version == 0 }) {
+		return nil, nil
+	}
+	err = c.view(ctx, func(t *tx) error {
+		var some bool // almost never
+		if err := t.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM pointers WHERE view = 'held')").Scan(&some); err != nil || !some {
+			return err
+		}
+		for _, q := range inputs {
+			if q.Version != 0 {
+				continue
+			}
+			p, err := t.partitionOf(q.Dataset, q.Partition)
+			if err != nil {
+				return err
+			}
+			if h, err := t.pointed(p, "held"); err != nil {
+				return err
+			} else if h.Version != 0 {
+				held = append(held, q)
+			}
+		}
+		return nil
+	})
+	return held, err
+}
+
+// hold keeps the outcome of b from readers. What they see stays, unless it is the
+// very version that is held now: then they go back to the last one that passed.
+func (t *tx) hold(p *partition, before pair, b dataset.Build) error {
+	found, err := t.withheld(p, before, b)
+	if err != nil {
+		return err
+	}
+	if err := t.writeVerdict(p.id, found.output, b.HeldVerdict()); err != nil {
+		return err
+	}
+	if err := t.setPointer(p, "held", found.output); err != nil || found.output == 0 {
+		return err
+	}
+	if err := t.traced(p, found, b); err != nil {
+		return err
+	}
+	if found.rejected != 0 {
+		if before.refused, err = t.ensurePartition(before.refused.dataset, p.name); err != nil {
+			return err
+		}
+		if err := t.setPointer(&before.refused, "held", found.rejected); err != nil {
+			return err
+		}
+	}
+	if before.output.Version != found.output {
+		return nil
+	}
+	return t.withdraw(p, before)
+}
+
+// withheld returns the versions that b holds, those it computed among them.
+func (t *tx) withheld(p *partition, before pair, b dataset.Build) (found trace, err error) {
+	switch {
+	case len(b.Waits) > 0:
+		return found, nil
+	case b.Content != nil:
+		return t.addHeld(p, before, b)
+	}
+	found, ok, err := t.trace(p.id, b.FoundKey())
+	if err == nil && !ok {
+		err = errors.New("what was to be held is no longer on record")
+	}
+	return found, err
+}
+
+// addHeld writes computed content as versions that nobody is sent to. Content
+// equal to what is promoted is what is promoted.
+func (t *tx) addHeld(p *partition, before pair, b dataset.Build) (found trace, err error) {
+	v, err := t.newVersion(before, b)
+	if err != nil {
+		return found, err
+	}
+	v.held = true
+	found.rejected = before.rejected.Version
+	r := v
+	if refused := b.Content.Rejected; refused != nil {
+		r.add = []dataset.NewSegment{*refused}
+	} else if !v.grows {
+		found.rejected = 0
+	}
+	if before.refuses && len(r.add) > 0 && !sameContent(before.rejected, r) {
+		q, err := t.ensurePartition(before.refused.dataset, p.name)
+		if err != nil {
+			return found, err
+		}
+		if err := t.addVersion(&q, r); err != nil {
+			return found, err
+		}
+		found.rejected = q.lastVersion
+	}
+	v.take(*b.Content)
+	if before.output.Version != 0 && sameContent(before.output, v) {
+		found.output = before.output.Version
+		return found, nil
+	}
+	if err := t.addVersion(p, v); err != nil {
+		return found, err
+	}
+	found.output = p.lastVersion
+	return found, t.fingerprinted(p.id, found.output, b.Fingerprint)
+}
+
+// fingerprinted keeps the statistics of a version.
+func (t *tx) fingerprinted(partitionID, number int64, fingerprint []byte) error {
+	if fingerprint == nil || number == 0 {
+		return nil
+	}
+	return t.exec("UPDATE versions SET fingerprint = ? WHERE partition_id = ? AND number = ?", fingerprint, partitionID, number)
+}
+
+// withdraw sends readers from the promoted version of p back to the newest
+// earlier one that its gate let pass, or to none.
+func (t *tx) withdraw(p *partition, before pair) error {
+	var good trace
+	err := t.QueryRowContext(t.ctx, `SELECT t.version, COALESCE(t.rejected_version, 0) FROM traces t JOIN verdicts w ON w.partition_id = t.partition_id AND w.version = t.version
+		WHERE t.partition_id = ? AND t.version < ? AND `+usable+` AND NOT EXISTS (SELECT 1 FROM json_each(w.detail, '$.broken') b WHERE b.value ->> '$.warning' IS NULL)
+		ORDER BY t.version DESC LIMIT 1`, p.id, before.output.Version).Scan(&good.output, &good.rejected)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	if err := t.point(p, good.output); err != nil {
+		return err
+	}
+	if err := t.recordReads(p.id, nil); err != nil { // of what they see now it is not known any more
+		return err
+	}
+	if before.rejected.Version == good.rejected {
+		return nil
+	}
+	return t.point(&before.refused, good.rejected)
+}
+
+// letGo takes the hold off a partition that is looked at again and passes, and
+// reports whether there was one.
+func (t *tx) letGo(p partition, refused partition) (was bool, err error) {
+	for _, id := range []int64{p.id, refused.id} {
+		done, err := t.execOne("DELETE FROM pointers WHERE partition_id = ? AND view = 'held'", id)
+		if err != nil {
+			return false, err
+		}
+		was = was || done
+	}
+	if !was {
+		return false, nil
+	}
+	return true, t.exec("DELETE FROM verdicts WHERE partition_id = ? AND version = 0", p.id)
+}
+
+// Approve lets the held version of a partition pass, whatever its contract says,
+// and makes the partition due. A later version is judged by itself.
+func (c *Catalog) Approve(ctx context.Context, ref dataset.Reference, a dataset.Approval) (h dataset.Hold, err error) {
+	err = c.update(ctx, func(t *tx) error {
+		p, err := t.asked(ref.Dataset, ref.Partition)
+		if err != nil {
+			return err
+		}
+		if h, err = t.holdOf(p); err != nil {
+			return err
+		}
+		if h.Version == 0 {
+			return t.refuseApproval(p, h)
+		}
+		v, _, err := t.verdict(p.id, h.Version)
+		if err != nil {
+			return err
+		}
+		a.At = fromMicros(t.now)
+		v.Approved = &a
+		if err := t.writeVerdict(p.id, h.Version, v); err != nil {
+			return err
+		}
+		why, err := t.addCause(string(dataset.ByApproval), fmt.Sprintf("%s approved version %d: %s", a.Actor, h.Version, a.Reason))
+		if err != nil {
+			return err
+		}
+		why.urgent = true
+		if err := t.markDirty(p.dataset, []dataset.Partition{p.name}, why); err != nil {
+			return err
+		}
+		return t.audit(a.Actor, "approve", fmt.Sprintf("%s@%s version %d: %s", h.Dataset, h.Partition, h.Version, a.Reason))
+	})
+	return h, err
+}
+
+func (t *tx) refuseApproval(p partition, h dataset.Hold) error {
+	shown := fmt.Sprintf("%s@%s", p.dataset.Spec.Name, p.name)
+	if !h.Since.IsZero() {
+		return &dataset.Refusal{Code: "waits", What: fmt.Sprintf("%s has no version that is held: %s", shown, h.Words()), Fix: "approve what it waits for"}
+	}
+	return &dataset.Refusal{Code: "not_held", What: "nothing of " + shown + " is held", Fix: "see what is: reedbed status"}
+}
+
+// Holds lists what is held for everybody, the oldest first, limit at most, and
+// how much there is in all.
+func (c *Catalog) Holds(ctx context.Context, limit int) (out []dataset.Hold, all int64, err error) {
+	err = c.view(ctx, func(t *tx) error {
+		if out, err = t.holds("TRUE ORDER BY h.promoted_at, p.id LIMIT ?", limit); err != nil {
+			return err
+		}
+		return t.QueryRowContext(ctx, "SELECT COUNT(*) FROM pointers h JOIN partitions p ON p.id = h.partition_id JOIN datasets d ON d.id = p.dataset_id WHERE "+holding).Scan(&all)
+	})
+	return out, all, err
+}
+
+// holding are the held pointers h that count: of stages at work, not of the rows
+// that these refused.
+const holding = "h.view = 'held' AND d.kind = 'stage' AND d.retired_at IS NULL"
+
+func (t *tx) holds(where string, args ...any) (out []dataset.Hold, err error) {
+	err = t.each(`SELECT d.name, p.name, d.owner, h.version, COALESCE(x.version, 0), h.promoted_at, COALESCE(w.detail, '{}') FROM pointers h
+		JOIN partitions p ON p.id = h.partition_id JOIN datasets d ON d.id = p.dataset_id
+		LEFT JOIN pointers x ON x.partition_id = p.id AND x.view = 'main' LEFT JOIN verdicts w ON w.partition_id = p.id AND w.version = h.version
+		WHERE `+holding+` AND `+where, args, func(scan func(...any) error) error {
+		var h dataset.Hold
+		var since int64
+		var detail string
+		if err := scan(&h.Dataset, &h.Partition, &h.Owner, &h.Version, &h.Reads, &since, &detail); err != nil {
+			return err
+		}
+		var v dataset.Verdict
+		err := json.Unmarshal([]byte(detail), &v)
+		h.Since, h.Broken = fromMicros(since), v.Broken
+		out = append(out, h)
+		return err
+	})
+	return out, err
+}
+
+// holdOf is how p is held; all zero but the names if it is not.
+func (t *tx) holdOf(p partition) (dataset.Hold, error) {
+	found, err := t.holds("p.id = ?", p.id)
+	if err != nil || len(found) == 0 {
+		return dataset.Hold{Dataset: p.dataset.Spec.Name, Partition: p.name}, err
+	}
+	return found[0], nil
+}

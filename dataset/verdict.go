@@ -1,0 +1,88 @@
+package dataset
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Verdict is what a gate says of a version before readers are sent to it.
+type Verdict struct {
+	// By identifies what judged: the contracts as they are, and whether the partition
+	// was open. Another one judges again.
+	By []byte `json:"-"`
+	// Broken says what the version does not keep, the gravest first. It is held
+	// unless all of it is a warning.
+	Broken []Broken `json:"broken,omitempty"`
+	// For are stages for which alone it is held, by their own contracts: they go on
+	// reading the last version that was good for them.
+	For map[string][]Broken `json:"for,omitempty"`
+	// Approved is a person's word that it is good as it is.
+	Approved *Approval `json:"approved,omitempty"`
+}
+
+// Broken is one expectation that a version does not meet.
+type Broken struct {
+	Contract string `json:"contract"`        // whose: a stage, or a file of contracts/
+	Owner    string `json:"owner,omitempty"` // of the contract
+	Rule     string `json:"rule"`            // such as columns.country.not_null
+	At       string `json:"at,omitempty"`    // file:line of the rule
+	What     string `json:"what"`            // what was expected and what was found, in words
+	Warning  bool   `json:"warning,omitempty"`
+}
+
+// Approval is a person's consent to a held version.
+type Approval struct {
+	Actor  string    `json:"actor"`
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
+}
+
+// Held reports whether nobody is to read the version.
+func (v Verdict) Held() bool {
+	if v.Approved != nil {
+		return false
+	}
+	for _, b := range v.Broken {
+		if !b.Warning {
+			return true
+		}
+	}
+	return false
+}
+
+// Judgement is what is on record of a version that a run could promote.
+type Judgement struct {
+	Version     int64 // 0: there is none
+	Judged      bool
+	Verdict     Verdict
+	Fingerprint []byte // nil: none was taken
+}
+
+// Hold is a partition of which a version is held, or which waits for one that is.
+type Hold struct {
+	Dataset   string    `json:"dataset"`
+	Partition Partition `json:"partition"`
+	Owner     string    `json:"owner,omitempty"`
+	Version   int64     `json:"version"` // what is held; 0: it waits for held inputs
+	Reads     int64     `json:"reads"`   // what readers see instead, 0: ABSENT
+	Since     time.Time `json:"since"`
+	Broken    []Broken  `json:"broken"`
+	// For is the stage for which alone it is held, "" for everybody.
+	For string `json:"for,omitempty"`
+}
+
+// Words says a hold in one line.
+func (h Hold) Words() string {
+	var what []string
+	for _, b := range h.Broken {
+		if !b.Warning {
+			what = append(what, b.What)
+		}
+	}
+	at := fmt.Sprintf("%s@%s", h.Dataset, h.Partition)
+	if h.For != "" {
+		at += " for " + h.For
+	}
+	return at + ": " + strings.Join(what, "; ")
+}
