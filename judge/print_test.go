@@ -1,0 +1,182 @@
+package judge_test
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/reedbed/reedbed/fingerprint"
+)
+
+// printer takes fingerprints of simulated rows as the engine would: all of a
+// column's counts, quantiles of a sample, numbers of different values to within the
+// error of a sketch.
+type printer struct {
+	visitors []uint32 // the print in which a visitor was last seen
+	items    []uint32
+	prints   uint32
+	sample   []float64
+}
+
+func newPrinter() *printer {
+	return &printer{visitors: make([]uint32, 1<<17), items: make([]uint32, 1<<16), sample: make([]float64, 0, sampleRows)}
+}
+
+const sampleRows = 500
+
+func (p *printer) print(r *rows) *fingerprint.Fingerprint {
+	n := r.len()
+	f := &fingerprint.Fingerprint{Rows: int64(n), Bytes: int64(24 * n), Rejected: int64(r.rejected)}
+	late := count(r.late)
+	f.Late = &late
+	for i, values := range r.text {
+		var counts [256]int64
+		for _, v := range values {
+			counts[v]++
+		}
+		for code, rows := range counts[:len(words)] {
+			f.Bytes += rows * int64(len(words[code]))
+		}
+		f.Columns = append(f.Columns, category(textNames[i], counts[:]))
+	}
+	for i, values := range r.number {
+		f.Columns = append(f.Columns, p.number(numberNames[i], values))
+	}
+	visitors, items := p.distinct(r)
+	f.Columns = append(f.Columns, signedIn(r),
+		fingerprint.Column{Name: "id", Kind: fingerprint.Text, Distinct: roughly(n-r.repeats, n)},
+		fingerprint.Column{Name: "visitor", Kind: fingerprint.Text, Nulls: missing(r.visitor), Distinct: roughly(visitors, n)},
+		fingerprint.Column{Name: "item", Kind: fingerprint.Text, Distinct: roughly(items, n)})
+	slices.SortFunc(f.Columns, func(a, b fingerprint.Column) int { return cmp.Compare(a.Name, b.Name) })
+	f.Measures = measures(r)
+	return f
+}
+
+func count(flags []bool) (n int64) {
+	for _, f := range flags {
+		if f {
+			n++
+		}
+	}
+	return n
+}
+
+func missing(visitors []uint32) (n int64) {
+	for _, v := range visitors {
+		if v == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// roughly is off as a sketch is: by one in a hundred, and the same for the same numbers.
+func roughly(distinct, rows int) int64 {
+	return int64(math.Round(float64(distinct) * (1 + .01*normal[uint32(distinct*31+rows)*2654435761>>20])))
+}
+
+func signedIn(r *rows) fingerprint.Column {
+	c := fingerprint.Column{Name: "signed_in", Kind: fingerprint.Bool, Distinct: 2}
+	if n := r.len(); n > 0 {
+		share := float64(count(r.signedIn)) / float64(n)
+		c.Mean, c.Deviation = &share, new(math.Sqrt(share*(1-share)))
+	}
+	return c
+}
+
+// category is a column of few values: how many rows have which, and their entropy
+// with the correction of Miller and Madow.
+func category(name string, counts []int64) fingerprint.Column {
+	c := fingerprint.Column{Name: name, Kind: fingerprint.Text, Nulls: counts[null]}
+	var n float64
+	for _, rows := range counts[1:] {
+		n += float64(rows)
+	}
+	var h float64
+	for code, rows := range counts[1:] {
+		if rows == 0 {
+			continue
+		}
+		c.Distinct++
+		h -= float64(rows) / n * math.Log(float64(rows)/n)
+		if rows >= fingerprint.FloorRows {
+			c.Top = append(c.Top, fingerprint.Value{Text: words[code+1], Rows: rows})
+		}
+	}
+	slices.SortFunc(c.Top, func(a, b fingerprint.Value) int {
+		return cmp.Or(cmp.Compare(b.Rows, a.Rows), cmp.Compare(a.Text, b.Text))
+	})
+	if k := float64(c.Distinct); k > 1 {
+		c.Entropy = new(min(1, (h+(k-1)/(2*n))/math.Log(k)))
+	} else {
+		c.Entropy = new(float64)
+	}
+	return c
+}
+
+// number has the mean of all values and the quantiles of a sample.
+func (p *printer) number(name string, values []float32) fingerprint.Column {
+	c := fingerprint.Column{Name: name, Kind: fingerprint.Number}
+	var n, sum, squares float64
+	p.sample = p.sample[:0]
+	for _, v := range values {
+		if v != v {
+			c.Nulls++
+			continue
+		}
+		x := float64(v)
+		n, sum, squares = n+1, sum+x, squares+x*x
+		if len(p.sample) < cap(p.sample) {
+			p.sample = append(p.sample, x)
+		}
+	}
+	if n == 0 {
+		return c
+	}
+	c.Sampled = int64(len(p.sample))
+	c.Distinct = int64(n)
+	c.Mean, c.Deviation = new(sum/n), new(math.Sqrt(max(0, squares/n-sum*sum/n/n)))
+	slices.Sort(p.sample)
+	for i := range 21 {
+		c.Quantiles = append(c.Quantiles, p.sample[i*(len(p.sample)-1)/20])
+	}
+	c.Min, c.Max = &c.Quantiles[0], &c.Quantiles[20]
+	return c
+}
+
+// distinct counts different visitors and items.
+func (p *printer) distinct(r *rows) (visitors, items int) {
+	p.prints++
+	for i, v := range r.visitor {
+		if v != 0 && p.visitors[v%uint32(len(p.visitors))] != p.prints {
+			p.visitors[v%uint32(len(p.visitors))] = p.prints
+			visitors++
+		}
+		if p.items[r.item[i]] != p.prints {
+			p.items[r.item[i]] = p.prints
+			items++
+		}
+	}
+	return visitors, items
+}
+
+// measures are two that an owner might ask for: money per row, purchases per click.
+func measures(r *rows) []fingerprint.Measure {
+	var money, purchases, clicks float64
+	for i, what := range r.text[event] {
+		switch what {
+		case purchase:
+			purchases++
+		case click:
+			clicks++
+		}
+		if a := float64(r.number[amount][i]); a == a {
+			money += a
+		}
+	}
+	n := float64(r.len())
+	return []fingerprint.Measure{
+		{Name: "conversion", Value: new(purchases / max(1, clicks)), Rows: int64(n)},
+		{Name: "revenue", Value: new(money / max(1, n)), Rows: int64(n)},
+	}
+}
