@@ -31,7 +31,7 @@ var layers = []struct {
 	{"node simulate", "wiring lives in node and nowhere else; the generator is a client"},
 	{"web", "pages show what the inner packages know"},
 	{"converge rehearse query compare collect importer", "what the program does: these do not know each other"},
-	{"load engine enrich stage", "the mechanisms those combine"},
+	{"load engine enrich stage contract", "the mechanisms those combine"},
 	{"dataset collect/protocol", "what things are on record or on the wire, not who records or sends them"},
 	{"store journal event fingerprint config examples", "leaves"},
 	{"internal", "mechanisms without domain meaning"},
@@ -40,6 +40,7 @@ var layers = []struct {
 // beside are the imports within one layer.
 var beside = []struct{ from, to, reason string }{
 	{"stage", "engine", "a stage is parsed by the engine's parser"},
+	{"stage", "contract", "a stage's header holds what it promises"},
 	{"engine", "enrich", "the engine registers the functions that stages call"},
 }
 
@@ -48,6 +49,7 @@ var rules = []struct{ from, but, to, reason string }{
 	{"journal", "", module + "/event", "the journal knows bytes and offsets, nothing of events"},
 	{"event", "", "net/http", "what an event is does not depend on how it came"},
 	{"event", "", "os", "what an event is needs no I/O"},
+	{"contract", "", "os", "what is expected of a dataset is text and numbers"},
 	{"dataset", "", module + "/engine", "the catalog is kept without running SQL over data"},
 	{"", "cmd node", module + "/config", "parts take plain options, so that reedbed.yaml can change without them"},
 	{"", "engine/duck", "github.com/duckdb/", "only workers load DuckDB, so that no query takes the front door down"},

@@ -25,7 +25,7 @@ func (d *proposal) contracts(folder fs.FS) error {
 	affected := map[string]bool{}
 	for _, a := range d.plan.Affected {
 		affected[a.Dataset], affected[a.Dataset+"_rejected"] = true, true
-		if s := d.set[a.Dataset].stage; len(s.Header.Contract) > 0 {
+		if s := d.set[a.Dataset].stage; !s.Header.Contract.Empty() {
 			d.plan.Contracts = append(d.plan.Contracts, Contract{Name: s.Name, Owner: s.Header.Owner, File: s.File, Datasets: []string{s.Name}})
 		}
 	}

@@ -13,6 +13,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(wellFormed)
 	f.Add("/* @stage\n*/")
 	f.Add("\n\n/* @stage\nowner: a\npartition: day\ninputs: {raw: {window: -27d..0d}}\nequal: {x: 3}\n*/\n\n;SELECT 1;")
+	f.Add("/* @stage\nowner: a\npartition: day\ninputs: {raw: {window: same}}\ncontract: {columns: {a: {min: 1}}, checks: [{name: b, sql: SELECT 1}]}\nfingerprint: {entropy: [a]}\n*/ SELECT 1 AS a")
 	f.Add("/* @stage\ninputs: [1, 2]\n*/ SELECT 1")
 	f.Add("/* @stage\nowner: &a [*a]\n*/ SELECT 1")
 	f.Add("/* @stage\nwindow: \x00\xff\n*/ SELECT '*/'")

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/reedbed/reedbed/contract"
 	"github.com/reedbed/reedbed/dataset"
 )
 
@@ -35,8 +36,8 @@ type Header struct {
 	Partition   dataset.Grain    `yaml:"partition"`
 	Inputs      map[string]Input `yaml:"inputs"`
 	Rejects     string           `yaml:"rejects"`
-	Contract    map[string]any   `yaml:"contract"`
-	Fingerprint map[string]any   `yaml:"fingerprint"`
+	Contract    contract.Terms   `yaml:"-"` // see decodeHeader
+	Fingerprint contract.Profile `yaml:"-"`
 	Key         []string         `yaml:"key"`
 	Late        Late             `yaml:"late"`
 	Equal       map[string]int   `yaml:"equal"`
@@ -120,10 +121,11 @@ func Parse(name, file, text string) (*Stage, []Problem) {
 	if problem != nil {
 		return nil, []Problem{*problem}
 	}
-	if p := decodeHeader(s); p != nil {
-		return nil, []Problem{*p}
+	problems, ok := decodeHeader(s)
+	if ok {
+		problems = append(problems, s.validate()...)
 	}
-	if problems := s.validate(); len(problems) > 0 {
+	if len(problems) > 0 {
 		return nil, problems
 	}
 	return s, nil

@@ -50,6 +50,8 @@ func TestParseProblems(t *testing.T) {
 		"misspelt key":    {strings.Replace(wellFormed, "rejects:", "reject:", 1), 7, "did you mean `rejects`"},
 		"no owner":        {strings.Replace(wellFormed, "owner: team\n", "", 1), 1, "no owner"},
 		"bad partition":   {strings.Replace(wellFormed, "partition: hour", "partition: week", 1), 3, `"week" is not hour, day or none`},
+		"contract key":    {strings.Replace(wellFormed, "late:", "contract:\n  columns:\n    one: {not_nul: true}\nlate:", 1), 10, "did you mean `not_null`"},
+		"fingerprint key": {strings.Replace(wellFormed, "late:", "fingerprint: {entropie: [one]}\nlate:", 1), 8, "did you mean `entropy`"},
 		"bad window":      {strings.Replace(wellFormed, "latest", "lately", 1), 6, "lately"},
 		"bad debounce":    {strings.Replace(wellFormed, "30s", "soon", 1), 8, "soon"},
 		"backward window": {strings.Replace(wellFormed, "window: same", "window: +1h..-1h", 1), 5, "ends"},
