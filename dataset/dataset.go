@@ -9,6 +9,7 @@ package dataset
 const (
 	Raw        = "raw"
 	Quarantine = "quarantine"
+	Schemas    = "schemas" // the project's JSON Schemas, a side input
 )
 
 // Column is one column of a dataset: its name and its SQL type as DuckDB

@@ -1,6 +1,9 @@
 package engine
 
-import "github.com/reedbed/reedbed/enrich"
+import (
+	"github.com/reedbed/reedbed/enrich"
+	"github.com/reedbed/reedbed/enrich/schema"
+)
 
 // Semantics is raised by hand when the same SQL over the same rows would give
 // other rows: a new DuckDB with changed results, another rounding, other rules
@@ -10,4 +13,8 @@ const Semantics = 1
 // Functions names every function this program adds to SQL, with the number that
 // is raised when its answers change. A stage's identity holds the numbers of the
 // functions it calls. The map is the caller's.
-func Functions() map[string]int { return enrich.Semantics() }
+func Functions() map[string]int {
+	out := enrich.Semantics()
+	out["schema_errors"] = schema.Semantics
+	return out
+}

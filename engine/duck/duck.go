@@ -37,6 +37,7 @@ type DB struct {
 	held     bool                 // rowsTable is there
 	admitted map[string]bool      // texts that passed Parse
 	bound    map[binding][]dataset.Column
+	schemas  schemas // what schema_errors reads
 }
 
 // Open makes an empty database with everything shut that has a setting, except

@@ -52,6 +52,9 @@ func (d *DB) register() error {
 			return fmt.Errorf("register the function %s: %w", f.name, err)
 		}
 	}
+	if err := duckdb.RegisterScalarUDF(d.conn, schemaErrors, &d.schemas); err != nil {
+		return fmt.Errorf("register the function %s: %w", schemaErrors, err)
+	}
 	return nil
 }
 

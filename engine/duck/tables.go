@@ -43,7 +43,7 @@ func (d *DB) open(ctx context.Context, tables []engine.Table) error {
 		}
 		d.views[t.Name] = wanted[t.Name]
 	}
-	return nil
+	return d.openSchemas(ctx, tables)
 }
 
 // relation is the SELECT behind a table's view. With files and columns, the

@@ -86,6 +86,7 @@ func FuzzCheck(f *testing.F) {
 		`{"$dynamicRef": "#n", "$defs": {"x": {"$dynamicAnchor": "n", "not": {"const": {"a": [1.0]}}}}}`,
 		`{"patternProperties": {"^a": {"format": "regex"}}, "propertyNames": {"maxLength": 3}, "unevaluatedProperties": false}`,
 		`{"if": {"required": ["a"]}, "then": {"minProperties": 2}, "else": false, "contentMediaType": "application/json"}`,
+		`{"properties": {"a": {"type": ["integer", "null"], "minimum": -1}, "b": {"items": {"enum": ["x", 1], "maxLength": 3}}}, "additionalProperties": {"pattern": "^x"}}`,
 		`{"multipleOf": 1e-300, "maximum": 1e300}`, `false`, `{"$ref": "file:///etc/passwd"}`, `{"$id": "https://e.com/a", "$ref": "b"}`,
 	} {
 		for _, properties := range []string{`{}`, `{"a": 1e400, "b": [null, {"a": -0.0}]}`, `{"a": "(((", "abc": {}}`, `[[[]]]`, `{"a":`, ``} {
@@ -103,6 +104,9 @@ func FuzzCheck(f *testing.F) {
 			if m.What == "" || m.Fix == "" || strings.Contains(m.What, "root:") {
 				t.Fatalf("%+v", m)
 			}
+		}
+		if len(mistakes) == 0 && len(wrong) == 0 {
+			agrees(t, s, s.events["e"][0], properties)
 		}
 		reason, err := s.Check("e", "", properties)
 		if len(mistakes) == 0 && (err == nil) != (len(wrong) == 0) {

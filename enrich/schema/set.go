@@ -31,6 +31,7 @@ type compiled struct {
 	version version
 	tried   bool
 	schema  *jsonschema.Schema
+	plain   *plain
 	err     error
 }
 
@@ -92,6 +93,7 @@ func (s *Set) compile(c *compiled) (err error) {
 	if c.schema, err = s.compiler.Compile(base + c.file.Path()); err != nil {
 		return err
 	}
+	c.plain = plainOf(c.schema, map[*jsonschema.Schema]*plain{})
 	seen := map[*jsonschema.Schema]bool{}
 	s.meter.guard(c.schema, seen)
 	return s.guardAnchors(c, seen)
@@ -134,7 +136,11 @@ func (s *Set) Check(name, version, properties string) (reason string, err error)
 	if properties == "" {
 		properties = "{}"
 	}
-	doc, wrong := s.reader.read([]byte(properties))
+	text := []byte(properties)
+	if s.reader.surely(c.plain, text) {
+		return "", nil
+	}
+	doc, wrong := s.reader.read(text)
 	if wrong != nil {
 		return "the text " + wrong.what, nil
 	}
