@@ -3,8 +3,8 @@
 // Fingerprints of disjoint sets of rows merge into that of their union, so that a
 // day's is the merge of its hours'.
 //
-// It computes nothing from rows, which the engine does, and judges nothing. It
-// never knows datasets, contracts or where a fingerprint is kept.
+// It computes nothing from rows, which fingerprint/scan does, and judges nothing.
+// It never knows datasets, contracts or where a fingerprint is kept.
 package fingerprint
 
 import (
@@ -49,30 +49,34 @@ const (
 // Quantiles are over the values that are finite, and nil where there are none;
 // those of a Time are seconds since 1970 UTC.
 type Column struct {
-	Name      string   `json:"name"`
-	Kind      Kind     `json:"kind"`
-	Nulls     int64    `json:"nulls"`
-	Distinct  int64    `json:"distinct"` // an estimate, see Sketch; without NULL
+	Name      string `json:"name"`
+	Kind      Kind   `json:"kind"`
+	Nulls     int64  `json:"nulls"`
+	NotFinite int64  `json:"not_finite,omitempty"` // rows with NaN or an infinity, which are no NULL
+	// Distinct is the number of values but for NULL: exact for a category that never
+	// was merged, else within Sketch.Error.
+	Distinct  int64    `json:"distinct"`
 	Min       *float64 `json:"min,omitempty"`
 	Max       *float64 `json:"max,omitempty"`
 	Mean      *float64 `json:"mean,omitempty"`
 	Deviation *float64 `json:"deviation,omitempty"` // standard deviation
-	// Quantiles are the values at equally spaced ranks from 0 to 1.
+	// Quantiles are the values at Ranks(len(Quantiles)).
 	Quantiles []float64 `json:"quantiles,omitempty"`
-	// RankError bounds by how much the true rank of a quantile may be off, but for
-	// sampling, which SampleRows says: 0.01 is a hundredth of the rows.
+	// RankError is by how much merging may have moved the rank of a quantile, at
+	// most: 0.01 is a hundredth of the values.
 	RankError float64 `json:"rank_error,omitempty"`
-	// Sampled are the rows that Quantiles and Deviation were computed from, 0 if it was all of them.
+	// Sampled are the values the quantiles were found among, 0 if it was all of them.
 	Sampled int64 `json:"sampled,omitempty"`
 
-	// Category columns have an entropy, 0 for a single value to 1 for all values
-	// equally often, and the values that are most frequent, the first first.
+	// Categories have an entropy, from 0 for a single value to 1 for all values
+	// equally often, and the values that most rows have, in order of rows. A column
+	// with too many values to count is none.
 	Entropy *float64 `json:"entropy,omitempty"`
 	Top     []Value  `json:"top,omitempty"`
-	// TailEntropy is the entropy, in nats, among the rows whose values are not in Top.
+	// TailEntropy is the entropy in nats among the rows with a value that is not in Top.
 	TailEntropy float64 `json:"tail_entropy,omitempty"`
 
-	Sketch Sketch `json:"sketch,omitempty"`
+	Sketch Sketch `json:"sketch,omitempty"` // nil where there was no room for it
 }
 
 // Value is a frequent value of a category column.

@@ -48,6 +48,9 @@ func (d *DB) Build(ctx context.Context, r engine.Request) (reply engine.Reply, e
 		reply.Output, err = w.write(ctx, rows, engine.RowsFile)
 	}
 	reply.SQL = CPUTime() - began
+	if err == nil && r.Survey != nil {
+		err = d.survey(ctx, r, reply)
+	}
 	return reply, err
 }
 

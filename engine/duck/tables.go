@@ -120,12 +120,16 @@ func (d *DB) admit(ctx context.Context, query string) error {
 	if _, err := d.Parse(ctx, query); err != nil {
 		return err
 	}
+	d.remember(query)
+	return nil
+}
+
+func (d *DB) remember(query string) {
 	const many = 256
 	if len(d.admitted) >= many {
 		clear(d.admitted)
 	}
 	d.admitted[query] = true
-	return nil
 }
 
 // explain binds a text that failed inside our query once more by itself, because

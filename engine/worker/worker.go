@@ -196,6 +196,9 @@ func run(ctx context.Context, db *duck.DB, r engine.Request) (engine.Reply, erro
 		return db.Query(ctx, r)
 	case engine.KindReport:
 		return db.Report(ctx, r)
+	case engine.KindSurvey:
+		f, err := db.Survey(ctx, r)
+		return engine.Reply{Fingerprint: f}, err
 	}
 	return engine.Reply{}, fmt.Errorf("unknown kind of job %q", r.Kind)
 }

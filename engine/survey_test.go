@@ -1,0 +1,231 @@
+package engine_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/reedbed/reedbed/dataset"
+	"github.com/reedbed/reedbed/engine"
+	"github.com/reedbed/reedbed/fingerprint"
+)
+
+var day = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// plays is a stage over a thousand rows, of which 100 are rejected and 90 late.
+func plays() engine.BuildJob {
+	return engine.BuildJob{
+		SQL: `SELECT range AS id, ['DE', 'FR', 'PL'][1 + (range % 3)::INT] AS country, 'user-' || range AS visitor, range % 100 / 4.0 AS price,
+			CASE WHEN range % 5 > 0 THEN range::INTEGER END AS seconds, getvariable('partition_start') + to_seconds(range) AS seen,
+			getvariable('partition_end') + to_seconds(CASE WHEN range < 100 THEN 1 ELSE -1 END) AS got, [range] AS list FROM range(1000)`,
+		Rejects: "id % 10 = 9", Start: day, End: day.AddDate(0, 0, 1), OrderBy: []string{"seen"},
+		Survey: &engine.Survey{Name: "plays", Categories: []string{"country", "visitor", "nonsense"}, Received: "got"},
+	}
+}
+
+func TestFingerprintOfABuild(t *testing.T) {
+	p := newPool(t, engine.Options{})
+	job := plays()
+	plain := job
+	plain.Survey = nil
+	want := build(t, p, plain)
+	got := build(t, p, job)
+	f := got.Output.Fingerprint
+	if f == nil || got.Rejected.Fingerprint != nil || want.Output.Fingerprint != nil {
+		t.Fatalf("fingerprints: %v %v %v", f, got.Rejected.Fingerprint, want.Output.Fingerprint)
+	}
+	if got.Output.Hash != want.Output.Hash || got.Output.Bytes != want.Output.Bytes {
+		t.Error("the survey changed the output")
+	}
+	if f.Rows != 900 || f.Rejected != 100 || f.Bytes != got.Output.Bytes || f.Late == nil || *f.Late != 90 || !f.Start.Equal(day) {
+		t.Errorf("%+v", f)
+	}
+	country := f.Column("country")
+	if diff := cmp.Diff([]fingerprint.Value{{Text: "DE", Rows: 300}, {Text: "FR", Rows: 300}, {Text: "PL", Rows: 300}}, country.Top); diff != "" || *country.Entropy != 1 || country.Distinct != 3 {
+		t.Errorf("country: %+v %s", country, diff)
+	}
+	visitor := f.Column("visitor")
+	if visitor.Distinct != 900 || len(visitor.Top) != 0 || visitor.Min != nil || visitor.Max != nil || *visitor.Entropy < 0.99 {
+		t.Errorf("visitor: %+v", visitor)
+	}
+	seconds := f.Column("seconds")
+	if seconds.Nulls != 200 || seconds.NullShare(f.Rows) != 200.0/900 || *seconds.Min != 1 || *seconds.Max != 998 {
+		t.Errorf("seconds: %+v", seconds)
+	}
+	if c := f.Column("list"); c.Kind != fingerprint.Other || c.Nulls != 0 {
+		t.Errorf("list: %+v", c)
+	}
+	if seen := f.Column("seen"); seen.Kind != fingerprint.Time || *seen.Min != float64(day.Unix()) {
+		t.Errorf("seen: %+v", seen)
+	}
+}
+
+// Each expression answers for itself, whatever the others are.
+func TestExpressionsOfASurvey(t *testing.T) {
+	p := newPool(t, engine.Options{})
+	job := plays()
+	job.Tables = []engine.Table{
+		{Name: "countries", Columns: []dataset.Column{{Name: "code", Type: "VARCHAR"}}, Rows: [][]*string{{new("DE")}, {new("FR")}}},
+		{Name: "plays", Columns: []dataset.Column{{Name: "hidden", Type: "BIGINT"}}},
+	}
+	type expected map[string]any // a number, nil, or a part of the error
+	want := expected{
+		"mean": 12.25, "none": nil, "missing": "columns there are: price", "no aggregate": "must appear in the GROUP BY", "nan": "no number", "statement": "syntax error",
+		"cheap": 50.0, "null": 0.0, "elsewhere": 300.0, "wrong": "Could not convert", "smuggled": "exactly one expression", "later": 900.0,
+		"unique": 0.0, "per user": 900.0, "table": "more or less than one number", "rows": "more or less than one number", "text": "Could not convert",
+		"negative": "no number of rows", "empty sum": 0.0, "gone": "does not exist", "update": "SELECT", "unnamed": "more or less than one number",
+	}
+	job.Survey.Measures = []engine.Expr{
+		{Name: "mean", SQL: "avg(price) -- of all"},
+		{Name: "none", SQL: "avg(price) FILTER (WHERE price < 0)"},
+		{Name: "missing", SQL: "avg(prise)"},
+		{Name: "no aggregate", SQL: "price"},
+		{Name: "nan", SQL: "'nan'::DOUBLE"},
+		{Name: "statement", SQL: "DROP TABLE plays"},
+	}
+	job.Survey.Violations = []engine.Expr{
+		{Name: "cheap", SQL: "price < 1.25"},
+		{Name: "null", SQL: "NULL"},
+		{Name: "elsewhere", SQL: "country NOT IN (SELECT code FROM countries)"},
+		{Name: "wrong", SQL: "visitor::INTEGER > 3"},
+		{Name: "smuggled", SQL: "1) FROM range(3) WHERE (true"},
+		{Name: "later", SQL: "seen >= getvariable('partition_start')"},
+	}
+	job.Survey.Queries = []engine.Expr{
+		{Name: "unique", SQL: "SELECT count(*) FROM (SELECT id FROM plays GROUP BY id HAVING count(*) > 1)"},
+		{Name: "per user", SQL: "SELECT sum(n) FROM (SELECT count(*) AS n FROM plays GROUP BY visitor)"},
+		{Name: "table", SQL: "SELECT id FROM plays"},
+		{Name: "rows", SQL: "SELECT id FROM plays WHERE false"},
+		{Name: "unnamed", SQL: "SELECT 1, 2"},
+		{Name: "text", SQL: "SELECT 'many'"},
+		{Name: "negative", SQL: "SELECT -1"},
+		{Name: "empty sum", SQL: "SELECT sum(id) FROM plays WHERE false"},
+		{Name: "gone", SQL: "SELECT count(*) FROM elsewhere"},
+		{Name: "update", SQL: "DELETE FROM plays"},
+	}
+	check := func(f *fingerprint.Fingerprint) {
+		t.Helper()
+		for _, e := range job.Survey.Measures {
+			m := f.Measure(e.Name)
+			if m == nil {
+				t.Errorf("the measure %s is not there", e.Name)
+				continue
+			}
+			var number any
+			if m.Value != nil {
+				number = *m.Value
+			}
+			answered(t, e.Name, want[e.Name], number, m.Error)
+		}
+		for i, e := range append(job.Survey.Violations, job.Survey.Queries...) {
+			c := f.Check(e.Name)
+			if c == nil || c.Whole != (i >= len(job.Survey.Violations)) {
+				t.Errorf("the check %s: %+v", e.Name, c)
+				continue
+			}
+			answered(t, e.Name, want[e.Name], float64(c.Count), c.Error)
+		}
+	}
+	got := build(t, p, job)
+	check(got.Output.Fingerprint)
+
+	// The same of the file that is there now, in a worker that ran other things since.
+	build(t, p, engine.BuildJob{SQL: "SELECT * FROM plays", Tables: []engine.Table{{Name: "plays", Columns: []dataset.Column{{Name: "x", Type: "BIGINT"}}}}})
+	again, usage, err := p.Survey(t.Context(), engine.SurveyJob{
+		Tables: []engine.Table{job.Tables[0], {Name: "plays", Files: []string{got.Output.Path}}}, Survey: *job.Survey, Start: job.Start, End: job.End,
+	})
+	if err != nil || usage.CPU == 0 {
+		t.Fatal(usage, err)
+	}
+	check(again)
+	again.Rejected = got.Output.Fingerprint.Rejected
+	if diff := cmp.Diff(got.Output.Fingerprint, again); diff != "" {
+		t.Errorf("of the build and of its file: %s", diff)
+	}
+}
+
+func answered(t *testing.T, name string, want, got any, failed string) {
+	t.Helper()
+	if reason, ok := want.(string); ok {
+		if !strings.Contains(failed, reason) {
+			t.Errorf("%s: failed with %q, want %q", name, failed, reason)
+		}
+	} else if failed != "" || got != want {
+		t.Errorf("%s: %v %s, want %v", name, got, failed, want)
+	}
+}
+
+// The rows are those of the view, whatever the files are like.
+func TestSurveyOfFiles(t *testing.T) {
+	p := newPool(t, engine.Options{})
+	narrow := build(t, p, engine.BuildJob{SQL: "SELECT range AS id, range::INTEGER AS n FROM range(100)"}).Output.Path
+	wide := build(t, p, engine.BuildJob{SQL: "SELECT range + 100 AS id, range::INTEGER AS n, 'x' AS late FROM range(50)"}).Output.Path
+	csv := t.TempDir() + "/rows.csv"
+	if err := os.WriteFile(csv, []byte("id,n\n1,2\n3,\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	columns := []dataset.Column{{Name: "id", Type: "BIGINT"}, {Name: "n", Type: "BIGINT"}, {Name: "late", Type: "VARCHAR"}}
+	for _, test := range []struct {
+		table            engine.Table
+		rows, nulls, max int64 // NULLs of late, the largest id
+	}{
+		{engine.Table{Files: []string{narrow, wide}}, 150, 100, 149},
+		{engine.Table{Files: []string{wide, wide}}, 100, 0, 149},
+		{engine.Table{Files: []string{narrow}, Columns: columns}, 100, 100, 99},
+		{engine.Table{Files: []string{csv}, Format: "csv", Columns: columns}, 2, 2, 3},
+		{engine.Table{Rows: [][]*string{{new("7"), nil, nil}}, Columns: columns}, 1, 1, 7},
+		{engine.Table{Columns: columns}, 0, 0, 0},
+	} {
+		test.table.Name = "t"
+		f, _, err := p.Survey(t.Context(), engine.SurveyJob{
+			Tables: []engine.Table{test.table},
+			Survey: engine.Survey{Name: "t", Violations: []engine.Expr{{Name: "all", SQL: "id >= 0"}}},
+		})
+		if err != nil {
+			t.Errorf("%+v: %v", test.table, err)
+			continue
+		}
+		if f.Rows != test.rows || f.Check("all").Count != test.rows || f.Column("late").Nulls != test.nulls || test.rows > 0 && *f.Column("ID").Max != float64(test.max) {
+			t.Errorf("%+v: %+v", test.table, f)
+		}
+		if f.Late != nil || len(f.Columns) != 3 {
+			t.Errorf("%+v: %+v", test.table, f)
+		}
+	}
+	if _, _, err := p.Survey(t.Context(), engine.SurveyJob{Survey: engine.Survey{Name: "t"}}); err == nil || !strings.Contains(err.Error(), "no table") {
+		t.Errorf("without the table: %v", err)
+	}
+}
+
+// Nothing that few rows have can be read from a fingerprint.
+func TestPrivacyFloor(t *testing.T) {
+	p := newPool(t, engine.Options{})
+	secret := strings.Repeat("s", fingerprint.TextBytes) + "ecret"
+	job := engine.BuildJob{
+		SQL:    fmt.Sprintf(`SELECT CASE WHEN range < 9 THEN 'rare@example.com' WHEN range < 19 THEN 'ten' ELSE '%s' END AS who, 'person-' || range AS visitor FROM range(300)`, secret),
+		Survey: &engine.Survey{Name: "t", Categories: []string{"who", "visitor"}},
+	}
+	f := build(t, p, job).Output.Fingerprint
+	want := []fingerprint.Value{{Text: secret[:fingerprint.TextBytes], Rows: 281}, {Text: "ten", Rows: 10}}
+	if diff := cmp.Diff(want, f.Column("who").Top); diff != "" || f.Column("who").Distinct != 3 {
+		t.Error(diff)
+	}
+	b, err := fingerprint.Encode(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := fingerprint.Decode(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := fmt.Sprintf("%+v", back)
+	for _, text := range []string{"rare", "person", "ecret"} {
+		if strings.Contains(all, text) {
+			t.Errorf("the fingerprint says %q: %s", text, all)
+		}
+	}
+}

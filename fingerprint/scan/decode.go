@@ -1,0 +1,231 @@
+package scan
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/encoding"
+	"github.com/parquet-go/parquet-go/format"
+	"github.com/zeebo/xxh3"
+
+	"github.com/reedbed/reedbed/fingerprint"
+)
+
+// batch are values without NULL. Its slices are used again for the next.
+type batch struct {
+	hashes []uint64
+	// numbers of a Number, a Time (seconds since 1970) or a Bool (0 and 1); else empty.
+	numbers []float64
+	text    func(i int) string
+}
+
+// decode fills a batch with n values.
+type decode func(b *batch, values encoding.Values, n int)
+
+// reading is what kind of column it is, and how its pages are read, nil for Other.
+func reading(c *parquet.Column) (fingerprint.Kind, decode) {
+	if !c.Leaf() || c.Repeated() {
+		return fingerprint.Other, nil
+	}
+	t := c.Type()
+	switch t.Kind() {
+	case parquet.Boolean:
+		return fingerprint.Bool, bools
+	case parquet.Int32, parquet.Int64:
+		return readingIntegers(t)
+	case parquet.Float:
+		return fingerprint.Number, func(b *batch, v encoding.Values, _ int) { floats(b, v.Float(), 32) }
+	case parquet.Double:
+		return fingerprint.Number, func(b *batch, v encoding.Values, _ int) { floats(b, v.Double(), 64) }
+	}
+	switch l := logical(t).(type) {
+	case *format.StringType, *format.JsonType, *format.EnumType:
+		return fingerprint.Text, texts
+	case *format.UUIDType:
+		return fingerprint.Text, uuids
+	case *format.DecimalType:
+		if t.Kind() == parquet.FixedLenByteArray && t.Length() <= 16 {
+			return fingerprint.Number, wides(l.Scale)
+		}
+	}
+	return fingerprint.Other, nil
+}
+
+func readingIntegers(t parquet.Type) (fingerprint.Kind, decode) {
+	kind, n := fingerprint.Number, numerals{unit: 1, per: 1}
+	var unsigned bool
+	switch l := logical(t).(type) {
+	case *format.IntType:
+		unsigned = !l.IsSigned
+		n.unsigned = unsigned && l.BitWidth == 64
+	case *format.DecimalType:
+		n.per = math.Pow10(int(l.Scale))
+	case *format.TimeType:
+		n.per = float64(time.Second / l.Unit.Value.Duration())
+	case *format.TimestampType:
+		kind, n.instant, n.per = fingerprint.Time, true, float64(time.Second/l.Unit.Value.Duration())
+	case *format.DateType:
+		kind, n.instant, n.unit = fingerprint.Time, true, 86400
+	}
+	if t.Kind() == parquet.Int64 {
+		return kind, func(b *batch, v encoding.Values, _ int) { integers(b, v.Int64(), n) }
+	}
+	return kind, narrow(n, unsigned)
+}
+
+func logical(t parquet.Type) format.LogicalTypeValue {
+	if l := t.LogicalType(); l != nil {
+		return l.Value
+	}
+	return nil
+}
+
+// mix makes every bit of a number look random (Steele, Lea and Flood 2014,
+// SplitMix64).
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// bools are stored as bits.
+func bools(b *batch, v encoding.Values, n int) {
+	bits := v.Boolean()
+	for i := range n {
+		bit := bits[i/8] >> (i % 8) & 1
+		b.hashes = append(b.hashes, mix(uint64(bit)))
+		b.numbers = append(b.numbers, float64(bit))
+	}
+	b.text = func(i int) string { return strconv.FormatBool(b.numbers[i] == 1) }
+}
+
+// narrow reads integers of 32 bits.
+func narrow(n numerals, unsigned bool) decode {
+	var wide []int64
+	return func(b *batch, v encoding.Values, _ int) {
+		wide = wide[:0]
+		for _, x := range v.Int32() {
+			switch {
+			case unsigned:
+				wide = append(wide, int64(uint32(x)))
+			case n.instant && (x == math.MaxInt32 || x == -math.MaxInt32):
+				wide = append(wide, int64(x)<<32) // infinite there, and here
+			default:
+				wide = append(wide, int64(x))
+			}
+		}
+		integers(b, wide, n)
+	}
+}
+
+func integers(b *batch, values []int64, number numerals) {
+	for _, x := range values {
+		b.hashes = append(b.hashes, mix(uint64(x)))
+	}
+	b.numbers = number.append(b.numbers, values)
+	b.text = func(i int) string { return number.text(values[i], b.numbers[i]) }
+}
+
+// numerals say what integers stand for.
+type numerals struct {
+	unsigned bool
+	instant  bool    // beyond endless it is infinite
+	unit     float64 // of the number
+	per      float64 // units in one of the integer, at most one of both is not 1
+}
+
+// endless is where DuckDB's infinities begin: they are the last integers of both
+// signs, or, in 32 bits, what narrow makes of these.
+const endless = math.MaxInt64 - 1<<33
+
+func (n numerals) append(to []float64, values []int64) []float64 {
+	for _, x := range values {
+		number := float64(x)
+		switch {
+		case n.unsigned:
+			number = float64(uint64(x))
+		case n.instant && (x > endless || x < -endless):
+			number = math.Inf(int(x>>63) | 1)
+		default:
+			number = number / n.per * n.unit
+		}
+		to = append(to, number)
+	}
+	return to
+}
+
+// text is an integer as people write what it stands for.
+func (n numerals) text(x int64, number float64) string {
+	switch {
+	case n.unsigned:
+		return strconv.FormatUint(uint64(x), 10)
+	case n.instant && math.Abs(number) < 1<<40:
+		return time.UnixMicro(int64(math.Round(number * 1e6))).UTC().Format(time.RFC3339Nano)
+	case n.per != 1 || n.instant:
+		return strconv.FormatFloat(number, 'g', -1, 64)
+	}
+	return strconv.FormatInt(x, 10)
+}
+
+// floats that are equal hash alike: 0 and -0, and every NaN.
+func floats[F float32 | float64](b *batch, values []F, bits int) {
+	for _, v := range values {
+		x := float64(v)
+		hashed := math.Float64bits(x)
+		switch {
+		case x == 0:
+			hashed = 0
+		case math.IsNaN(x):
+			hashed = math.Float64bits(math.NaN())
+		}
+		b.hashes = append(b.hashes, mix(hashed))
+		b.numbers = append(b.numbers, x)
+	}
+	b.text = func(i int) string { return strconv.FormatFloat(float64(values[i]), 'g', -1, bits) }
+}
+
+func texts(b *batch, v encoding.Values, n int) {
+	data, offsets := v.ByteArray()
+	for i := range n {
+		b.hashes = append(b.hashes, xxh3.Hash(data[offsets[i]:offsets[i+1]]))
+	}
+	b.text = func(i int) string { return string(data[offsets[i]:offsets[i+1]]) }
+}
+
+func uuids(b *batch, v encoding.Values, _ int) {
+	data, size := v.FixedLenByteArray()
+	for i := 0; i+size <= len(data); i += size {
+		b.hashes = append(b.hashes, xxh3.Hash(data[i:i+size]))
+	}
+	b.text = func(i int) string { return hex.EncodeToString(data[i*size : (i+1)*size]) }
+}
+
+// wides are decimals of more than 18 digits, big endian.
+func wides(scale int32) decode {
+	return func(b *batch, v encoding.Values, _ int) {
+		data, size := v.FixedLenByteArray()
+		for i := 0; i+size <= len(data); i += size {
+			word := data[i : i+size]
+			b.hashes = append(b.hashes, xxh3.Hash(word))
+			b.numbers = append(b.numbers, wide(word)/math.Pow10(int(scale)))
+		}
+		b.text = func(i int) string { return strconv.FormatFloat(b.numbers[i], 'g', -1, 64) }
+	}
+}
+
+func wide(word []byte) float64 {
+	var full [16]byte
+	if word[0] >= 0x80 {
+		for i := range full {
+			full[i] = 0xff
+		}
+	}
+	copy(full[16-len(word):], word)
+	high, low := int64(binary.BigEndian.Uint64(full[:8])), binary.BigEndian.Uint64(full[8:])
+	return float64(high)*(1<<32)*(1<<32) + float64(low)
+}
