@@ -15,6 +15,7 @@ const (
 	BySide       CauseKind = "side"       // a small file of the project changed
 	ByDefinition CauseKind = "definition" // a stage was deployed
 	ByPromotion  CauseKind = "promotion"  // an input has other content
+	ByRetry      CauseKind = "retry"      // what was in quarantine decodes now
 	ByContract   CauseKind = "contract"   // what judges versions changed
 	ByClose      CauseKind = "close"      // the partition closed: all of its contract counts now
 	ByApproval   CauseKind = "approval"   // a person let a held version pass
@@ -53,7 +54,8 @@ type Facts struct {
 	Revision    int64  `json:"revision,omitempty"`
 	GitRevision string `json:"git_revision,omitempty"`
 
-	Load *LoadFacts `json:"load,omitempty"`
+	Load  *LoadFacts  `json:"load,omitempty"`
+	Retry *RetryFacts `json:"retry,omitempty"` // Dataset and Partition say of what
 }
 
 // LoadFacts say what one load took from the journal.
@@ -88,6 +90,10 @@ func (f Facts) Words(kind CauseKind) string {
 	case ByLoad:
 		if f.Load != nil {
 			return f.Load.words()
+		}
+	case ByRetry:
+		if f.Retry != nil {
+			return f.retryInWords()
 		}
 	case BySide:
 		return fmt.Sprintf("%s changed: version %d of %s", f.File, f.Version, f.Dataset)

@@ -20,6 +20,9 @@ type Cursor struct {
 	Event  uint64 `json:"event"`
 	// ReceivedTo is the received time loaded up to: the watermark's source.
 	ReceivedTo time.Time `json:"received_to"`
+	// Retries counts the retries of quarantine: like a load, each brings ids that
+	// a load which looked for copies before it does not know of.
+	Retries uint64 `json:"retries,omitempty"`
 }
 
 // NewSegment is a Parquet object to be added to a partition.

@@ -2,7 +2,6 @@ package load
 
 import (
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -106,11 +105,8 @@ func (b *batch) decoder(name string) (*protocol.Decoder, error) {
 // limits changed since the door accepted it.
 func (b *batch) accept(decoder *protocol.Decoder, request *event.Batch, it *event.Item, policy event.Policy) event.Refusal {
 	e, err := decoder.Read(it)
-	if err != nil {
-		if refusal, ok := errors.AsType[event.Refusal](err); ok {
-			return refusal
-		}
-		return event.Refusal{Code: "undecodable", Reason: err.Error()}
+	if why := refusalBy(e, err); why.Code != "" {
+		return why
 	}
 	payload, id := decoder.PayloadHash(), decoder.ID(request.ReceivedAt)
 	placed := event.Place(&e, request, policy)
@@ -152,6 +148,7 @@ func (b *batch) refuse(request *event.Batch, raw []byte, why event.Refusal) {
 		source: request.Source, protocol: request.Protocol,
 		received: request.ReceivedAt.UnixMicro(),
 		code:     why.Code, reason: why.Reason, body: raw,
+		shared: request.Shared, historical: request.Historical,
 		ip: request.ClientIP, agent: request.UserAgent,
 	})
 	r := &b.refused[len(b.refused)-1]

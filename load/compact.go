@@ -39,13 +39,25 @@ func (l *Loader) compact(ctx context.Context) {
 		case <-l.kick:
 		case <-time.After(time.Minute): // stages add segments too
 		}
-		for begun := time.Now(); l.Stats().Backlog > 0 && time.Since(begun) < compactWait && ctx.Err() == nil; {
-			pause(ctx, compactPause)
-		}
+		l.giveWay(ctx)
 		if err := l.Compact(ctx); err != nil && ctx.Err() == nil {
 			l.options.Log.Error("compaction failed; the files stay as they were", "error", err)
 			pause(ctx, compactWait)
 		}
+	}
+}
+
+// giveWay lets a backlog go first, but not for ever.
+func (l *Loader) giveWay(ctx context.Context) {
+	for begun := time.Now(); l.Stats().Backlog > 0 && time.Since(begun) < compactWait && ctx.Err() == nil; {
+		pause(ctx, compactPause)
+	}
+}
+
+func (l *Loader) wakeCompaction() {
+	select {
+	case l.kick <- struct{}{}:
+	default:
 	}
 }
 

@@ -144,10 +144,7 @@ func (l *Loader) committed(c dataset.LoadCommit, begun time.Time, more bool) {
 	l.metrics.cycle(c, conflicts, time.Since(begun))
 	l.options.Journal.Release(position(c.To))
 	l.options.OnCommit(c)
-	select {
-	case l.kick <- struct{}{}:
-	default:
-	}
+	l.wakeCompaction()
 }
 
 func (l *Loader) caughtUp(at time.Time) {

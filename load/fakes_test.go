@@ -153,6 +153,7 @@ type memCatalog struct {
 	totals   dataset.LoadCommit
 	segments []dataset.Segment
 	sidecars []dataset.Sidecar
+	tried    map[int64]string // identity by segment
 	lastID   int64
 }
 
@@ -177,7 +178,7 @@ func (c *memCatalog) CommitLoad(_ context.Context, l dataset.LoadCommit) error {
 func (c *memCatalog) commitLoad(l dataset.LoadCommit) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.cursor.Record != l.From.Record || c.cursor.Event != l.From.Event {
+	if c.cursor.Record != l.From.Record || c.cursor.Event != l.From.Event || c.cursor.Retries != l.From.Retries {
 		return dataset.ErrCursorMoved
 	}
 	if sum := l.Loaded + l.Quarantined + l.Repeats + l.Lost; uint64(sum) != l.To.Event-l.From.Event {
@@ -269,6 +270,84 @@ func (c *memCatalog) CommitCompaction(_ context.Context, k dataset.Compaction) e
 		c.segments = append(keep, dataset.Segment{ID: c.lastID, NewSegment: k.Segment})
 		return nil
 	})
+}
+
+func (c *memCatalog) QuarantineSegments(_ context.Context, identity []byte, after int64, limit int) (out []dataset.Segment, err error) {
+	err = c.faults.step(func() error {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for _, s := range c.segments { // ids ascend
+			tried := identity != nil && c.tried[s.ID] == string(identity)
+			if s.Dataset == dataset.Quarantine && s.ID > after && !tried && len(out) < limit {
+				out = append(out, s)
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+func (c *memCatalog) MarkTried(_ context.Context, segments []int64, identity []byte) error {
+	return c.faults.step(func() error {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for _, id := range segments {
+			c.mark(id, string(identity))
+		}
+		return nil
+	})
+}
+
+func (c *memCatalog) mark(segment int64, identity string) {
+	if c.tried == nil {
+		c.tried = map[int64]string{}
+	}
+	c.tried[segment] = identity
+}
+
+func (c *memCatalog) CommitRetry(_ context.Context, r dataset.Retry) (stays int64, err error) {
+	if f := c.beforeCommit; f != nil {
+		c.beforeCommit = nil
+		f()
+	}
+	err = c.faults.step(func() error {
+		stays, err = c.commitRetry(r)
+		return err
+	})
+	return stays, err
+}
+
+func (c *memCatalog) commitRetry(r dataset.Retry) (stays int64, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cursor.Record != r.At.Record || c.cursor.Event != r.At.Event || c.cursor.Retries != r.At.Retries {
+		return 0, dataset.ErrCursorMoved
+	}
+	keep := slices.DeleteFunc(slices.Clone(c.segments), func(s dataset.Segment) bool { return s.ID == r.Replaced.ID })
+	if len(keep) == len(c.segments) {
+		return 0, dataset.ErrSegmentGone
+	}
+	c.segments = keep
+	c.cursor.Retries++
+	c.totals.Loaded += r.Loaded
+	c.totals.Repeats += r.Repeats
+	c.totals.Quarantined -= r.Loaded + r.Repeats
+	if r.With != nil {
+		c.lastID++
+		stays = c.lastID
+		c.segments = append(c.segments, dataset.Segment{ID: stays, NewSegment: *r.With})
+		if identity := string(r.Identity); identity != "" {
+			c.mark(stays, identity)
+		}
+	}
+	for _, s := range r.Added {
+		c.lastID++
+		c.segments = append(c.segments, dataset.Segment{ID: c.lastID, NewSegment: s})
+	}
+	if r.Sidecar != nil {
+		c.addSidecar(*r.Sidecar)
+	}
+	return stays, nil
 }
 
 // memStore is a folder without the syncs. Each of its steps may fail.

@@ -59,6 +59,15 @@ type Catalog interface {
 	// CommitCompaction fails with dataset.ErrSegmentGone, changing nothing, if
 	// a replaced segment is no longer live.
 	CommitCompaction(ctx context.Context, c dataset.Compaction) error
+
+	// QuarantineSegments lists live segments of quarantine beyond an id, the
+	// oldest first, without those last tried under identity.
+	QuarantineSegments(ctx context.Context, identity []byte, after int64, limit int) ([]dataset.Segment, error)
+	MarkTried(ctx context.Context, segments []int64, identity []byte) error
+	// CommitRetry is atomic and durable. It fails, changing nothing, with
+	// dataset.ErrCursorMoved or dataset.ErrSegmentGone. stays is the segment of
+	// what stays, 0 for none.
+	CommitRetry(ctx context.Context, r dataset.Retry) (stays int64, err error)
 }
 
 // Store keeps immutable objects.
@@ -100,8 +109,8 @@ type Options struct {
 	// OrderBy gives the columns a dataset's files are sorted by; nil knows only
 	// the built-in datasets.
 	OrderBy func(dataset string) []string
-	// OnCommit is called after each committed cycle, on the loader's
-	// goroutine; it must return soon.
+	// OnCommit is called after each committed cycle or retry, on the goroutine
+	// that committed it; it must return soon.
 	OnCommit func(dataset.LoadCommit)
 
 	Log      *slog.Logger
@@ -237,12 +246,10 @@ func (l *Loader) Stats() Stats {
 
 // step runs one cycle, alone. more says that the journal has more to load.
 func (l *Loader) step(ctx context.Context) (more bool, err error) {
-	select {
-	case <-l.busy:
-	case <-ctx.Done():
-		return false, ctx.Err()
+	if err := l.take(ctx); err != nil {
+		return false, err
 	}
-	defer func() { l.busy <- struct{}{} }()
+	defer l.give()
 	more, err = l.cycle(ctx)
 	if errors.Is(err, dataset.ErrCursorMoved) {
 		more, err = true, nil
@@ -257,6 +264,18 @@ func (l *Loader) step(ctx context.Context) (more bool, err error) {
 	}
 	return more, nil
 }
+
+// take waits until nothing is being loaded, and keeps it so until give.
+func (l *Loader) take(ctx context.Context) error {
+	select {
+	case <-l.busy:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (l *Loader) give() { l.busy <- struct{}{} }
 
 func pause(ctx context.Context, d time.Duration) {
 	if d <= 0 {

@@ -257,16 +257,14 @@ func (w *world) contents(t failer) (tally, map[string]dataset.ContentHash) {
 	return out, hashes
 }
 
-// readSegment yields each row as the oracle names it, with its content hash
-// computed from what the file holds.
-func readSegment(t failer, path, name string) func(func(string, dataset.ContentHash) bool) {
+// readRows reads the rows of a file with the Parquet library's own reader.
+func readRows(t failer, path string) (rows []parquet.Row) {
 	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
 	r := parquet.NewReader(f)
-	var rows []parquet.Row
 	buf := make([]parquet.Row, 64)
 	for {
 		n, err := r.ReadRows(buf)
@@ -274,12 +272,18 @@ func readSegment(t failer, path, name string) func(func(string, dataset.ContentH
 			rows = append(rows, row.Clone())
 		}
 		if errors.Is(err, io.EOF) {
-			break
+			return rows
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+// readSegment yields each row as the oracle names it, with its content hash
+// computed from what the file holds.
+func readSegment(t failer, path, name string) func(func(string, dataset.ContentHash) bool) {
+	rows := readRows(t, path)
 	return func(yield func(string, dataset.ContentHash) bool) {
 		for _, v := range rows {
 			if name == dataset.Quarantine {
@@ -322,11 +326,19 @@ func rowFrom(v parquet.Row) row {
 	}
 }
 
+func nullable(v parquet.Value) []byte {
+	if v.IsNull() {
+		return nil
+	}
+	return slices.Clone(v.ByteArray())
+}
+
 func refusedFrom(v parquet.Row) refused {
 	text := func(i int) string { return string(v[i].ByteArray()) }
 	return refused{
 		id: text(0), source: text(1), protocol: text(2), received: v[3].Int64(),
-		code: text(4), reason: text(5), body: slices.Clone(v[6].ByteArray()), ip: text(7), agent: text(8),
+		code: text(4), reason: text(5), body: slices.Clone(v[6].ByteArray()),
+		shared: nullable(v[7]), historical: v[8].Boolean(), ip: text(9), agent: text(10),
 	}
 }
 

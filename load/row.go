@@ -29,13 +29,17 @@ type row struct {
 	hash  dataset.ContentHash // of the row without conflict
 }
 
-// refused is one row of the quarantine dataset before it is written.
+// refused is one row of the quarantine dataset before it is written. It holds
+// all that the decoder and the placement of an event look at, so that it can be
+// tried again.
 type refused struct {
 	id               string
 	source, protocol string
 	received         int64
 	code, reason     string
 	body             []byte
+	shared           []byte // the fields its batch shared
+	historical       bool
 	ip, agent        string
 	hash             dataset.ContentHash
 }
@@ -78,6 +82,8 @@ func quarantineTable() *table[refused] {
 		{"code", word, func(r *refused) cell { return cell{s: r.code} }},
 		{"reason", text, func(r *refused) cell { return cell{s: r.reason} }},
 		{"body", blob, func(r *refused) cell { return cell{s: alias(r.body)} }},
+		{"shared", blob.orNull(), func(r *refused) cell { return bytesOrNull(r.shared) }},
+		{"historical", boolean, func(r *refused) cell { return truth(r.historical) }},
 		{"client_ip", text.orNull(), func(r *refused) cell { return textOrNull(r.ip) }},
 		{"user_agent", word.orNull(), func(r *refused) cell { return textOrNull(r.agent) }},
 	})
@@ -97,3 +103,6 @@ func micros(t time.Time) int64 {
 	}
 	return t.UnixMicro()
 }
+
+// timeOf is the time of so many microseconds.
+func timeOf(micros int64) time.Time { return time.UnixMicro(micros).UTC() }

@@ -8,6 +8,9 @@
 package protocol
 
 import (
+	"crypto/sha256"
+	"fmt"
+
 	"github.com/reedbed/reedbed/event"
 	"github.com/reedbed/reedbed/internal/strictjson"
 )
@@ -76,6 +79,34 @@ func (l Limits) orDefault() Limits {
 		l.EventBytes = 1 << 20
 	}
 	return l
+}
+
+// decoding is bumped by hand whenever bytes that were refused may decode now,
+// under the same limits.
+const decoding = 1
+
+// Identity tells decoders apart by what they refuse in one event: what one of
+// another identity refused is worth trying again.
+func (l Limits) Identity() []byte {
+	l = l.orDefault()
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d %+v", decoding, l.EventBytes, l.JSON))
+	return sum[:]
+}
+
+// OfEvent reports whether a refusal's code is one a Decoder gives to an event.
+// What was refused for other reasons, such as a piece of a body or a line of a
+// file, may look like an event and was never sent as one.
+func OfEvent(code string) bool {
+	switch code {
+	case CodeTooLarge, CodeBadType, CodeMissingType, CodeBadName, CodeMissingName, CodeNameTooLong, CodeBadID, CodeIDTooLong, CodeBadShared:
+		return true
+	}
+	switch strictjson.Code(code) {
+	case strictjson.InvalidJSON, strictjson.Truncated, strictjson.InvalidUTF8, strictjson.DuplicateKey, strictjson.NotAnObject, strictjson.TooDeep,
+		strictjson.TooManyKeys, strictjson.KeyTooLong, strictjson.StringTooLong, strictjson.NumberTooLong, strictjson.NumberRange:
+		return true
+	}
+	return false
 }
 
 // Codes of refusals that are not about JSON itself; those are strictjson's.

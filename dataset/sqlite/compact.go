@@ -85,7 +85,10 @@ func (c *Catalog) CommitCompaction(ctx context.Context, k dataset.Compaction) er
 			return err
 		}
 		next := dataset.Promoted{Dataset: k.Dataset, Partition: k.Partition, Version: p.lastVersion + 1, Rows: old.Rows, Hash: old.Hash}
-		return t.carryOver(&p, old.Version, next, k.Segment)
+		if err := t.carryOver(&p, old.Version, next, k.Segment); err != nil {
+			return err
+		}
+		return t.carryTried(p, k.Replaced)
 	})
 }
 

@@ -12,8 +12,8 @@ func (c *Catalog) LoadCursor(ctx context.Context) (dataset.Cursor, error) {
 	var cur dataset.Cursor
 	err := c.view(ctx, func(t *tx) error {
 		var received int64
-		err := t.QueryRowContext(ctx, "SELECT record, event, received_to FROM cursors WHERE name = 'load'").
-			Scan(&cur.Record, &cur.Event, &received)
+		err := t.QueryRowContext(ctx, "SELECT record, event, received_to, retries FROM cursors WHERE name = 'load'").
+			Scan(&cur.Record, &cur.Event, &received, &cur.Retries)
 		cur.ReceivedTo = fromMicros(received)
 		return err
 	})
@@ -37,8 +37,8 @@ func (c *Catalog) CommitLoad(ctx context.Context, l dataset.LoadCommit) error {
 	return c.update(ctx, func(t *tx) error {
 		moved, err := t.execOne(`UPDATE cursors SET record = ?, event = ?, received_to = MAX(received_to, ?),
 			loaded = loaded + ?, quarantined = quarantined + ?, repeats = repeats + ?, lost = lost + ?
-			WHERE name = 'load' AND record = ? AND event = ?`,
-			l.To.Record, l.To.Event, micros(l.To.ReceivedTo), l.Loaded, l.Quarantined, l.Repeats, l.Lost, l.From.Record, l.From.Event)
+			WHERE name = 'load' AND record = ? AND event = ? AND retries = ?`,
+			l.To.Record, l.To.Event, micros(l.To.ReceivedTo), l.Loaded, l.Quarantined, l.Repeats, l.Lost, l.From.Record, l.From.Event, l.From.Retries)
 		if err != nil {
 			return err
 		}
@@ -50,7 +50,14 @@ func (c *Catalog) CommitLoad(ctx context.Context, l dataset.LoadCommit) error {
 				return err
 			}
 		}
-		return t.addLoaded(l)
+		if len(l.Segments) == 0 {
+			return nil
+		}
+		why, err := t.because(dataset.ByLoad, loadFacts(l), nil)
+		if err != nil {
+			return err
+		}
+		return t.addLoaded(l.Segments, why)
 	})
 }
 
@@ -74,18 +81,11 @@ func checkArithmetic(l dataset.LoadCommit) error {
 	return nil
 }
 
-// addLoaded adds the segments as new versions, one a partition, and marks what
+// addLoaded adds segments as new versions, one a partition, and marks what
 // reads them.
-func (t *tx) addLoaded(l dataset.LoadCommit) error {
-	if len(l.Segments) == 0 {
-		return nil
-	}
-	why, err := t.because(dataset.ByLoad, loadFacts(l), nil)
-	if err != nil {
-		return err
-	}
+func (t *tx) addLoaded(all []dataset.NewSegment, why cause) error {
 	byPartition := map[[2]string][]dataset.NewSegment{}
-	for _, s := range l.Segments {
+	for _, s := range all {
 		key := [2]string{s.Dataset, string(s.Partition)}
 		byPartition[key] = append(byPartition[key], s)
 	}

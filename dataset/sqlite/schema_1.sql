@@ -243,7 +243,8 @@ CREATE TABLE cursors (
   loaded      INTEGER NOT NULL DEFAULT 0,
   quarantined INTEGER NOT NULL DEFAULT 0,
   repeats     INTEGER NOT NULL DEFAULT 0,
-  lost        INTEGER NOT NULL DEFAULT 0
+  lost        INTEGER NOT NULL DEFAULT 0,
+  retries     INTEGER NOT NULL DEFAULT 0 -- of quarantine, each of which moves rows from quarantined to loaded or repeats
 ) WITHOUT ROWID;
 INSERT INTO cursors (name) VALUES ('load');
 
@@ -488,4 +489,15 @@ END;
 CREATE TRIGGER sum_pointer_end AFTER DELETE ON pointers WHEN OLD.view = 'main' BEGIN
   INSERT INTO moved (partition_id, added, rows, hash)
     SELECT partition_id, 0, rows, hash FROM versions WHERE partition_id = OLD.partition_id AND number = OLD.version;
+END;
+
+-- With which decoder and limits a segment of quarantine was last tried: what it
+-- holds does not decode by those.
+CREATE TABLE tried (
+  segment_id INTEGER PRIMARY KEY,
+  identity   BLOB NOT NULL
+);
+
+CREATE TRIGGER forget_tried AFTER DELETE ON segments BEGIN
+  DELETE FROM tried WHERE segment_id = OLD.id;
 END;
