@@ -178,11 +178,16 @@ func (r Rules) Identity() []byte {
 	list := slices.Clone(r.List)
 	slices.SortFunc(list, func(a, b Rule) int { return cmp.Compare(a.ID, b.ID) })
 	for _, x := range list {
-		for _, text := range []string{x.ID, string(x.Phase), string(x.source), x.of, x.Asks.SQL, x.band.Min.key(), x.band.Max.key()} {
+		for _, text := range x.judged() {
 			h.Text(text)
 		}
 	}
 	return h.Hash()
+}
+
+// judged is all of a rule that decides what it says of a version.
+func (x Rule) judged() []string {
+	return []string{x.ID, string(x.Phase), string(x.source), x.of, x.Asks.SQL, x.band.Min.key(), x.band.Max.key()}
 }
 
 func (n *Number) key() string {
