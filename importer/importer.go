@@ -183,11 +183,10 @@ func (i *importing) read(original []byte) (shared []byte, items []event.Item) {
 		if item.Refusal != (event.Refusal{}) {
 			continue
 		}
+		// What is refused keeps the id it was given: when it decodes one day it is
+		// the event that importing the file again would give.
 		if _, err := i.decoder.Decode(item.Raw); err != nil {
 			item.Refusal = refusalOf(err)
-			if f, ok := i.format.(*ndjson); ok && f.mapping == nil {
-				item.Raw = bytes.Clone(f.line) // kept as it came, without our id
-			}
 		}
 	}
 	return shared, items

@@ -43,6 +43,7 @@ func (n *Node) serveControl(ctx context.Context) error {
 	mux.HandleFunc("POST /control/settle", func(w http.ResponseWriter, r *http.Request) { answer(w, n.Settle(r.Context())) })
 	n.keepRoutes(mux)
 	n.reviseRoutes(mux)
+	n.quarantineRoutes(mux)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: drainTime}
 	stop := context.AfterFunc(ctx, func() {
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)

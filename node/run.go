@@ -44,6 +44,7 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 	defer stop()
 	if n.listener != nil {
 		g.Go(func() error { return n.serve(ctx, stop) })
+		g.Go(func() error { return n.loader.Heal(work) })
 	} else {
 		context.AfterFunc(ctx, stop)
 	}

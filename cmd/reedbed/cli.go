@@ -34,6 +34,7 @@ type cli struct {
 	Waive      waiveCmd      `cmd:"" help:"Agree that partitions stay as they are although stale."`
 	Promote    promoteCmd    `cmd:"" help:"Send the readers of a partition to an older version of it."`
 	Pin        pinCmd        `cmd:"" help:"Make a stage read an input as it was."`
+	Quarantine quarantineCmd `cmd:"" help:"Look at what is refused, and try again what does not decode."`
 	GC         gcCmd         `cmd:"" name:"gc" help:"Remove the files of old versions, and what nobody reads any more."`
 	Journal    journalCmd    `cmd:"" help:"Look into the journal."`
 	Simulate   simulateCmd   `cmd:"" help:"Send simulated listeners to a front door."`
