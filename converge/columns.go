@@ -108,7 +108,7 @@ func (c *Converger) proveByColumns(ctx context.Context, a *answer) error {
 		return err
 	}
 	a.settle()
-	return nil
+	return c.weigh(ctx, a)
 }
 
 // change is a partition of an input that was read and that has other rows now.

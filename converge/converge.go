@@ -23,6 +23,7 @@ import (
 	"github.com/reedbed/reedbed/dataset"
 	"github.com/reedbed/reedbed/dataset/sqlite"
 	"github.com/reedbed/reedbed/engine"
+	"github.com/reedbed/reedbed/fingerprint"
 	"github.com/reedbed/reedbed/stage"
 	"github.com/reedbed/reedbed/store"
 )
@@ -35,6 +36,8 @@ type Engine interface {
 	Describe(ctx context.Context, sql string, tables []engine.Table) ([]dataset.Column, error)
 	// Build computes one output; its files belong to the caller.
 	Build(ctx context.Context, job engine.BuildJob) (engine.BuildResult, error)
+	// Survey takes the fingerprint of rows that are stored already.
+	Survey(ctx context.Context, job engine.SurveyJob) (*fingerprint.Fingerprint, engine.Usage, error)
 	// Report writes the rows of one SELECT to w.
 	Report(ctx context.Context, job engine.QueryJob, w io.Writer) (engine.QueryResult, error)
 }
@@ -91,6 +94,9 @@ type deployed struct {
 	identity []byte
 	inputs   []input
 	driver   string // the input a row-wise stage follows, "" for other stages
+	columns  []dataset.Column
+	gate     gate
+	compares map[string][]dataset.Column // the columns of datasets its gate compares it with
 	// gitRevision is the commit the definition is of, "" if that is not known.
 	gitRevision string
 }

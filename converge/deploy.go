@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/reedbed/reedbed/contract"
 	"github.com/reedbed/reedbed/dataset"
 	"github.com/reedbed/reedbed/dataset/sqlite"
 	"github.com/reedbed/reedbed/engine"
@@ -67,7 +68,7 @@ func (c *Converger) Resume(ctx context.Context) ([]stage.Problem, error) {
 		return nil, err
 	}
 	d := c.newDeployment()
-	err = d.deploy(ctx, fromRecord(before), before, dataset.Application{Action: dataset.Upgrade, Actor: self})
+	err = d.deploy(ctx, d.fromRecord(before), before, dataset.Application{Action: dataset.Upgrade, Actor: self})
 	return d.problems, err
 }
 
@@ -87,7 +88,7 @@ func (d *deployment) deploy(ctx context.Context, def definitions, before sqlite.
 
 // put makes set, which is bound, what runs.
 func (d *deployment) put(ctx context.Context, def definitions, set map[string]*deployed, a dataset.Application) (out sqlite.Applied, err error) {
-	a.Stages, a.Paused = d.deployments(set, def), d.paused
+	a.Stages, a.Paused, a.Contracts = d.deployments(set, def), d.paused, def.contractTexts
 	if a.Sides, err = d.c.adoptSides(def.sides); err != nil {
 		return out, err
 	}
@@ -102,55 +103,6 @@ func (d *deployment) put(ctx context.Context, def definitions, set map[string]*d
 	d.c.mu.Unlock()
 	d.c.Wake()
 	return out, nil
-}
-
-// Lint checks a project's stages as Deploy would, without a catalog behind it
-// and without changing anything.
-func Lint(ctx context.Context, e Engine, sem stage.Semantics, builtins []dataset.Spec, p Project) ([]stage.Problem, error) {
-	_, problems, err := Bind(ctx, e, sem, builtins, p)
-	return problems, err
-}
-
-// Bound is what a project's files say, as far as they are right.
-type Bound struct {
-	Stages  []*stage.Stage              // upstream first, without those that have problems
-	Columns map[string][]dataset.Column // of every dataset those can read or make
-	Sides   map[string]engine.Table     // side inputs, as the engine reads them
-}
-
-// Bind reads a project's files and binds each stage against the columns of its
-// inputs, as Deploy would, without a catalog and without changing anything.
-func Bind(ctx context.Context, e Engine, sem stage.Semantics, builtins []dataset.Spec, p Project) (Bound, []stage.Problem, error) {
-	d := (&Converger{o: Options{Engine: e, Semantics: sem}}).newDeployment()
-	out := Bound{Columns: d.columns, Sides: map[string]engine.Table{}}
-	known := stage.Known{}
-	for _, spec := range builtins {
-		known[spec.Name], d.columns[spec.Name] = spec.Grain, spec.Columns
-	}
-	for _, name := range d.sideFiles(p.Data) {
-		side := sideTable(p, name)
-		res, err := e.Describe(ctx, "SELECT * FROM "+name, []engine.Table{side})
-		if err != nil {
-			d.problem("data/"+name+".csv", 0, err.Error(), "correct the file")
-			continue
-		}
-		known[name], d.columns[name], out.Sides[name] = dataset.None, res, side
-	}
-	files, problems := stage.ReadFolder(p.Stages, "stages")
-	d.problems = append(d.problems, problems...)
-	sorted, problems := stage.Order(files, known)
-	d.problems = append(d.problems, problems...)
-	for _, s := range sorted {
-		b, found, err := d.bind(ctx, s)
-		if err != nil {
-			return out, d.problems, err
-		}
-		if b != nil {
-			out.Stages = append(out.Stages, s)
-		}
-		d.problems = append(d.problems, found...)
-	}
-	return out, d.problems, nil
 }
 
 // deployment is one Deploy at work.
@@ -251,7 +203,28 @@ func (d *deployment) read(ctx context.Context, def definitions, known stage.Know
 			d.paused = append(d.paused, s.Name)
 		}
 	}
-	return set, nil
+	d.setGates(set, def.contracts)
+	found, err := d.checkContracts(ctx, def.contracts)
+	d.problems = append(d.problems, found...)
+	return set, err
+}
+
+// setGates gives each stage what judges its versions. What a contract says of
+// columns that are not there is a problem found elsewhere.
+func (d *deployment) setGates(set map[string]*deployed, files []*contract.File) {
+	about := map[string][]contract.Contract{}
+	for _, f := range files {
+		for _, c := range f.Contracts {
+			about[c.Dataset] = append(about[c.Dataset], c)
+		}
+	}
+	for name, x := range set {
+		x.gate = newGate(x.stage, x.columns, about[name])
+		x.compares = map[string][]dataset.Column{}
+		for _, other := range x.gate.needs.Reads {
+			x.compares[other] = d.columns[other]
+		}
+	}
 }
 
 // fallBack returns the deployed text of files that no longer parse.
@@ -298,7 +271,7 @@ func (d *deployment) bindOrKeep(ctx context.Context, s *stage.Stage, texts map[s
 // runnable takes up a bound stage as it is to run.
 func (d *deployment) runnable(b bound) *deployed {
 	d.bound = append(d.bound, b)
-	x := &deployed{stage: b.stage, identity: b.identity, driver: b.rowWise}
+	x := &deployed{stage: b.stage, identity: b.identity, driver: b.rowWise, columns: b.columns}
 	for _, name := range b.stage.InputNames() {
 		in := input{name: name, window: b.stage.Window(name), columns: d.columns[name]}
 		in.seen, in.all = b.analysis.Sees(in.columns)
@@ -355,6 +328,9 @@ func (d *deployment) bind(ctx context.Context, s *stage.Stage) (*bound, []stage.
 		if _, err := d.c.o.Engine.Describe(ctx, "SELECT ("+s.Header.Rejects+"\n) FROM ("+s.SQL+"\n)", tables); err != nil {
 			return sqlProblem(s, s.Line("rejects"), "rejects: ", err)
 		}
+	}
+	if problems, err := d.checkPromises(ctx, s, columns); len(problems) > 0 || err != nil {
+		return nil, problems, err
 	}
 	d.columns[s.Name] = columns
 	b := &bound{stage: s, ast: parsed.AST, columns: columns, analysis: a, rowWise: driverOf(s, a), hasRejects: rejectsAST != ""}
@@ -430,6 +406,9 @@ func (d *deployment) deployments(set map[string]*deployed, def definitions) []da
 			Definition: def.revisions[b.stage.Name],
 			Allowance:  b.stage.Allowance(), Interval: b.stage.Debounce(), RowWise: b.rowWise != "", Depth: d.depths[b.stage.Name],
 			Release: b.stage.Header.Release,
+		}
+		if g := set[b.stage.Name].gate; g.judges() {
+			x.Gate, x.Closes = g.by, g.closes
 		}
 		if b.hasRejects {
 			r := x.Spec

@@ -18,6 +18,7 @@ import (
 
 	"github.com/reedbed/reedbed/dataset"
 	"github.com/reedbed/reedbed/engine"
+	"github.com/reedbed/reedbed/fingerprint"
 )
 
 // row is what datasets of the tests hold: an event's hour and a value.
@@ -179,12 +180,49 @@ func (f *fakeEngine) Build(_ context.Context, job engine.BuildJob) (engine.Build
 	}
 	kept, refused := refuse(job.Rejects, p.run(timed, side, cut))
 	res := engine.BuildResult{Usage: engine.Usage{CPU: time.Microsecond, Wall: time.Microsecond}}
-	if res.Output, err = f.write(kept); err != nil || job.Rejects == "" {
+	if res.Output, err = f.write(kept); err != nil {
+		return res, err
+	}
+	if job.Survey != nil {
+		res.Output.Fingerprint = fingerprintOf(kept, *job.Survey)
+		res.Output.Fingerprint.Rejected = int64(len(refused))
+	}
+	if job.Rejects == "" {
 		return res, err
 	}
 	out, err := f.write(refused)
 	res.Rejected = &out
 	return res, err
+}
+
+// Survey is Build's fingerprint, of rows in files.
+func (f *fakeEngine) Survey(_ context.Context, job engine.SurveyJob) (*fingerprint.Fingerprint, engine.Usage, error) {
+	i := slices.IndexFunc(job.Tables, func(t engine.Table) bool { return t.Name == job.Survey.Name })
+	rows, err := f.read([][]string{job.Tables[i].Files})
+	if err != nil {
+		return nil, engine.Usage{}, err
+	}
+	return fingerprintOf(rows[0], job.Survey), engine.Usage{}, nil
+}
+
+// fingerprintOf counts rows, and those that break rules such as `"v" > 7`.
+func fingerprintOf(rows []row, s engine.Survey) *fingerprint.Fingerprint {
+	f := &fingerprint.Fingerprint{Rows: int64(len(rows))}
+	for _, x := range s.Violations {
+		c := fingerprint.Check{Name: x.Name}
+		words := strings.Fields(x.SQL)
+		limit, err := strconv.ParseInt(words[len(words)-1], 10, 64)
+		if err != nil {
+			c.Error = err.Error()
+		}
+		for _, r := range rows {
+			if words[1] == ">" && r.Value > limit || words[1] == "<" && r.Value < limit {
+				c.Count++
+			}
+		}
+		f.Checks = append(f.Checks, c)
+	}
+	return f
 }
 
 func (f *fakeEngine) write(rows []row) (engine.Output, error) {

@@ -86,6 +86,8 @@ func (c *Converger) lookOnce(ctx context.Context, k dataset.Task, known *[]answe
 	case a.known != "" && a.known != superseded:
 		*known = append(*known, a)
 		return now, true
+	case a.found != nil:
+		now.found = &a
 	case a.known == "" && a.small() && c.locate(ctx, &a) == nil:
 		now.found = &a
 	}

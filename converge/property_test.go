@@ -230,7 +230,7 @@ func (w *world) thereAndBack(t *rapid.T) {
 
 func (w *world) failEvery(n uint64) {
 	var asked atomic.Uint64
-	w.engine.setGate(func(_ context.Context, done bool) error {
+	w.engine.setBarrier(func(_ context.Context, done bool) error {
 		if !done && asked.Add(1)%n == 0 {
 			return errWorker
 		}
@@ -256,7 +256,7 @@ func (w *world) killed(t *rapid.T) {
 	}
 	var asked atomic.Int64
 	dying := make(chan struct{}, workers)
-	w.engine.setGate(func(ctx context.Context, done bool) error {
+	w.engine.setBarrier(func(ctx context.Context, done bool) error {
 		if done != (at != "begin") || asked.Add(1) <= int64(after) {
 			return nil
 		}

@@ -66,7 +66,7 @@ func TestRetroactiveChangeKilled(t *testing.T) {
 	})
 	var asked atomic.Int64
 	dying := make(chan struct{}, workers)
-	w.engine.setGate(func(ctx context.Context, done bool) error {
+	w.engine.setBarrier(func(ctx context.Context, done bool) error {
 		if done && asked.Add(1) >= int64(n/2) {
 			dying <- struct{}{}
 			<-ctx.Done()

@@ -8,9 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"path"
 	"slices"
 
+	"github.com/reedbed/reedbed/contract"
 	"github.com/reedbed/reedbed/dataset"
 	"github.com/reedbed/reedbed/dataset/sqlite"
 	"github.com/reedbed/reedbed/engine"
@@ -82,7 +85,7 @@ func (c *Converger) Rollback(ctx context.Context, stages []string, to int64, act
 		if errors.Is(err, sqlite.ErrNoApply) {
 			return &dataset.Refusal{Code: "no_such_apply", What: fmt.Sprintf("there is no apply %d", to), Fix: "see what is on record: reedbed rollback --list"}
 		}
-		d.def = fromRecord(target)
+		d.def = d.fromRecord(target)
 		return err
 	})
 }
@@ -103,7 +106,7 @@ func (d *proposal) withEarlier(ctx context.Context, stages []string, to int64) (
 		}
 		set.Stages[i] = f
 	}
-	return fromRecord(set), nil
+	return d.fromRecord(set), nil
 }
 
 // earlier finds the revision of a stage to go back to.
@@ -138,6 +141,9 @@ type definitions struct {
 	stages   []*stage.Stage
 	problems []stage.Problem // of files that do not parse
 	sides    []sideInput
+	// contracts are what consumers hold datasets to; contractTexts the files, as written.
+	contracts     []*contract.File
+	contractTexts map[string]string
 	// gitRevision is the commit the files are of; origins are those of texts on
 	// record, and revisions their definitions, by stage.
 	gitRevision string
@@ -177,7 +183,51 @@ func (d *deployment) fromFolder(ctx context.Context, p Project, before sqlite.De
 		}
 		def.sides = append(def.sides, s)
 	}
+	texts, err := contractFiles(p.Contracts)
+	if err != nil {
+		return def, err
+	}
+	d.takeContracts(&def, texts)
 	return def, nil
+}
+
+// contractFiles reads the contracts of consumers: texts by file.
+func contractFiles(folder fs.FS) (map[string]string, error) {
+	texts := map[string]string{}
+	if folder == nil {
+		return texts, nil
+	}
+	files, err := fs.Glob(folder, "*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range files {
+		text, err := fs.ReadFile(folder, file)
+		if err != nil {
+			return nil, err
+		}
+		texts[path.Join("contracts", file)] = string(text)
+	}
+	return texts, nil
+}
+
+// takeContracts adds contracts to a set. A file that is wrong, or in another
+// format than ours, holds nobody to anything and is a problem of its owner.
+func (d *deployment) takeContracts(def *definitions, texts map[string]string) {
+	def.contractTexts = texts
+	for _, file := range slices.Sorted(maps.Keys(texts)) {
+		text := []byte(texts[file])
+		if contract.IsODCS(text) {
+			continue
+		}
+		f, problems := contract.Parse(file, text)
+		for _, p := range problems {
+			d.problem(p.File, p.Line, p.What, p.Fix)
+		}
+		if f != nil {
+			def.contracts = append(def.contracts, f)
+		}
+	}
 }
 
 // readSide describes a side file. Only bytes that are not those of the deployed
@@ -227,7 +277,7 @@ func sideOnRecord(s sqlite.Side) dataset.SideInput {
 }
 
 // fromRecord takes the definitions of a set on record.
-func fromRecord(set sqlite.Deployed) definitions {
+func (d *deployment) fromRecord(set sqlite.Deployed) definitions {
 	def := definitions{origins: map[string]string{}, revisions: map[string]int64{}}
 	for _, f := range set.Stages {
 		s, problems := stage.Parse(f.Name, f.File, f.Text())
@@ -240,6 +290,7 @@ func fromRecord(set sqlite.Deployed) definitions {
 	for _, s := range set.Sides {
 		def.sides = append(def.sides, sideInput{SideInput: sideOnRecord(s)})
 	}
+	d.takeContracts(&def, set.Contracts)
 	return def
 }
 

@@ -21,6 +21,7 @@ type answer struct {
 	build dataset.Build
 	prior sqlite.Prior
 	known string // the outcome, if nothing needs computing; else ""
+	found *found // what is on record and must be judged before it is the answer
 
 	located  bool
 	segments []dataset.Segment // what must be read to compute it
@@ -45,7 +46,7 @@ func (c *Converger) look(ctx context.Context, k dataset.Task) (a answer, err err
 		}
 		if b.Standing {
 			b.Reuse, a.known = true, "fresh"
-			return a, nil
+			return a, c.weigh(ctx, &a)
 		}
 	}
 	if b.Inputs, b.Anchored, err = c.o.Catalog.Inputs(ctx, k.Dataset, k.Partition); err != nil {
@@ -54,6 +55,15 @@ func (c *Converger) look(ctx context.Context, k dataset.Task) (a answer, err err
 	b.TraceKey = dataset.TraceKey(k.Dataset, k.Partition, a.stage.identity, dataset.Reads(b.Inputs))
 	if a.prior, err = c.o.Catalog.Prior(ctx, k.Dataset, k.Partition, b.TraceKey); err != nil {
 		return a, err
+	}
+	if !a.prior.Fresh {
+		if b.Waits, err = c.o.Catalog.HeldInputs(ctx, k.Dataset, k.Partition); err != nil {
+			return a, err
+		}
+		if len(b.Waits) > 0 {
+			a.known = "held"
+			return a, nil
+		}
 	}
 	if b.Absent = !b.Anchored || a.stage.nothingToRead(b.Inputs); b.Absent {
 		a.known = "absent"
@@ -65,7 +75,7 @@ func (c *Converger) look(ctx context.Context, k dataset.Task) (a answer, err err
 		}
 	}
 	a.settle()
-	return a, nil
+	return a, c.weigh(ctx, &a)
 }
 
 // readsMuch reports whether a run reads so many partitions that it pays to ask
@@ -92,14 +102,20 @@ func (a *answer) settle() {
 func (c *Converger) run(ctx context.Context, t todo) (outcome string, err error) {
 	k := t.Task
 	a, err := c.recall(ctx, t)
-	if err == nil && a.known == "" {
+	if err == nil && a.known == "" && a.found == nil {
 		err = c.proveByColumns(ctx, &a)
 	}
-	if err == nil && a.known == "" {
+	if err == nil && a.known == "" && a.found == nil {
 		a.known, err = "built", c.compute(ctx, &a)
 		if err == nil && a.build.Content.Growth != dataset.NoGrowth {
 			a.known = "appended"
 		}
+	}
+	if err == nil && a.found != nil {
+		err = c.judgeFound(ctx, &a)
+	}
+	if err == nil && a.build.Held() {
+		a.known = "held"
 	}
 	if err == nil && a.known != superseded {
 		err = c.o.Catalog.CommitBuild(ctx, a.build)
@@ -157,13 +173,19 @@ func (c *Converger) compute(ctx context.Context, a *answer) error {
 		content.Growth, content.Base = a.growth, a.prior.Promoted
 		b.Content = &content
 		if !slices.ContainsFunc(a.segments, func(x dataset.Segment) bool { return x.Dataset == s.driver }) {
-			return nil // the input moved without gaining rows
+			return c.judgeBuilt(ctx, a, nil) // the input moved without gaining rows
 		}
 	}
 	job := c.job(s, b.Task.Partition, a.segments)
 	if content.Growth == dataset.NoGrowth {
 		job.Key = s.stage.Header.Key
 	}
+	job.Survey = s.gate.survey()
+	others, err := c.others(ctx, a, job.Tables)
+	if err != nil {
+		return err
+	}
+	job.Tables = append(job.Tables, others...)
 	res, err := c.o.Engine.Build(ctx, job)
 	if err != nil {
 		return err
@@ -179,7 +201,7 @@ func (c *Converger) compute(ctx context.Context, a *answer) error {
 		return err
 	}
 	b.Content = &content
-	return nil
+	return c.judgeBuilt(ctx, a, res.Output.Fingerprint)
 }
 
 // additions returns the driver's segments that a row-wise stage has not seen,

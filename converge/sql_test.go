@@ -235,7 +235,7 @@ func TestLintSaysWhere(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			files := fstest.MapFS{"s.sql": {Data: []byte(c.text)}, "side.csv": {Data: []byte("v\n1\n")}}
-			problems, err := Lint(t.Context(), p, stage.Semantics{Engine: 1}, append(builtins(), dataset.Spec{Name: "side", Grain: dataset.None}), Project{Stages: files})
+			_, problems, err := Lint(t.Context(), p, stage.Semantics{Engine: 1}, append(builtins(), dataset.Spec{Name: "side", Grain: dataset.None}), Project{Stages: files})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -333,7 +333,7 @@ func TestSteadySQL(t *testing.T) {
 		header("volatile: true\n") + "SELECT a, random(), now() FROM raw LIMIT 3",
 	} {
 		files := fstest.MapFS{"s.sql": {Data: []byte(text)}}
-		problems, err := Lint(t.Context(), p, stage.Semantics{Engine: 1}, builtins(), Project{Stages: files})
+		_, problems, err := Lint(t.Context(), p, stage.Semantics{Engine: 1}, builtins(), Project{Stages: files})
 		if err != nil || len(problems) > 0 {
 			t.Errorf("%s: %v, %v", text, problems, err)
 		}

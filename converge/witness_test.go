@@ -28,29 +28,29 @@ type witness struct {
 	succeeded atomic.Int64
 
 	mu   sync.Mutex
-	gate gate
+	stop barrier
 	fuse int // calls of any kind until kill, if that is set
 	kill func()
 }
 
-// gate is asked before a build of a stage and after it. It may stay there until
+// barrier is asked before a build of a stage and after it. It may stay there until
 // ctx ends.
-type gate func(ctx context.Context, done bool) error
+type barrier func(ctx context.Context, done bool) error
 
-func (w *witness) setGate(g gate) {
+func (w *witness) setBarrier(b barrier) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.gate = g
+	w.stop = b
 }
 
 func (w *witness) pass(ctx context.Context, done bool) error {
 	w.mu.Lock()
-	g := w.gate
+	b := w.stop
 	w.mu.Unlock()
-	if g == nil {
+	if b == nil {
 		return nil
 	}
-	return g(ctx, done)
+	return b(ctx, done)
 }
 
 // killAfter calls kill when n more calls of any kind were made.

@@ -35,6 +35,7 @@ type definition struct {
 	rejects string
 	late    string // of the header
 	comment string
+	holds   string // its contract
 	release string
 	broken  bool // the file is; the stage as it was deployed goes on
 	gone    bool // there is no file
@@ -51,6 +52,9 @@ func (w *world) file(d definition) string {
 	}
 	if d.release != "" {
 		fmt.Fprintf(&b, "release: %s\n", d.release)
+	}
+	if d.holds != "" {
+		fmt.Fprintf(&b, "contract: %s\n", d.holds)
 	}
 	b.WriteString("inputs:\n")
 	for _, name := range slices.Sorted(maps.Keys(d.windows)) {
@@ -80,7 +84,8 @@ type world struct {
 
 	stages []definition // upstream first
 	sides  map[string][]int64
-	raw    map[int64][]row // by hour
+	relies map[string]string // contracts of consumers, by file
+	raw    map[int64][]row   // by hour
 	value  int64
 	closed map[place]map[string][]int64 // the side inputs as they were then
 	lost   int64                        // at most so many builds went with a process
@@ -192,7 +197,7 @@ func (w *world) timed(name string) bool {
 }
 
 func (w *world) start() {
-	w.engine.setGate(nil)
+	w.engine.setBarrier(nil)
 	w.converger = New(Options{
 		Catalog: w.catalog, Engine: w.engine, Store: w.store, Semantics: stage.Semantics{Engine: 1}, HashScheme: "test", Workers: workers,
 		Watermark: func(context.Context) (time.Time, error) { return time.UnixMicro(w.mark.Load()), nil },
@@ -258,7 +263,11 @@ func (w *world) project() Project {
 		}
 		w.must(os.WriteFile(filepath.Join(data, name+".csv"), []byte(text.String()), 0o600))
 	}
-	return Project{Stages: files, Data: os.DirFS(data), DataDir: data}
+	contracts := fstest.MapFS{}
+	for name, text := range w.relies {
+		contracts[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return Project{Stages: files, Data: os.DirFS(data), Contracts: contracts, DataDir: data}
 }
 
 // load adds rows to some hours, as the loader does.
@@ -318,7 +327,7 @@ func (w *world) compact() {
 
 // settle waits for convergence, with failures tried again, and notes what closed.
 func (w *world) settle() {
-	w.engine.setGate(nil)
+	w.engine.setBarrier(nil)
 	for range 3 {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 		err := w.converger.Settle(ctx)

@@ -7,6 +7,8 @@ type Application struct {
 	Stages []Deployment
 	Paused []string // readable, not computed
 	Sides  []SideInput
+	// Contracts are what consumers hold datasets to: texts by file.
+	Contracts map[string]string
 
 	Action      Action
 	Actor       string

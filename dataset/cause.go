@@ -18,6 +18,7 @@ const (
 	ByRetry      CauseKind = "retry"      // what was in quarantine decodes now
 	ByContract   CauseKind = "contract"   // what judges versions changed
 	ByClose      CauseKind = "close"      // the partition closed: all of its contract counts now
+	ByHold       CauseKind = "hold"       // an input is held, and nothing of it can be read
 	ByApproval   CauseKind = "approval"   // a person let a held version pass
 )
 
@@ -101,6 +102,8 @@ func (f Facts) Words(kind CauseKind) string {
 		return fmt.Sprintf("%s was deployed: revision %d of %s%s", f.File, f.Revision, f.Dataset, atCommit(f.GitRevision))
 	case ByContract:
 		return fmt.Sprintf("what %s is judged by changed", f.Dataset)
+	case ByHold:
+		return fmt.Sprintf("%s@%s is held", f.Dataset, f.Partition)
 	case ByClose:
 		return fmt.Sprintf("%s closed partitions, which are judged once more", f.Dataset)
 	case ByPromotion:

@@ -53,7 +53,8 @@ func (v Verdict) Held() bool {
 
 // Judgement is what is on record of a version that a run could promote.
 type Judgement struct {
-	Version     int64 // 0: there is none
+	Promoted          // as it would be; Version 0: there is none
+	Rejected    int64 // rows refused beside it
 	Judged      bool
 	Verdict     Verdict
 	Fingerprint []byte // nil: none was taken

@@ -61,7 +61,7 @@ func status(ctx context.Context, catalog *sqlite.Catalog, journalEnd uint64) (we
 	}
 	end := max(int64(journalEnd), s.Load.Events)
 	out := web.Status{
-		Journal: web.JournalStatus{End: end, Loaded: s.Load.Events}, Datasets: s.Datasets, Failures: s.Errors,
+		Journal: web.JournalStatus{End: end, Loaded: s.Load.Events}, Datasets: s.Datasets, Failures: s.Errors, Holds: s.Holds,
 		Totals:    web.Totals{Acknowledged: end, Loaded: s.Load.Loaded, Quarantined: s.Load.Quarantined, DuplicatesRemoved: s.Load.Repeats},
 		Watermark: s.ReceivedTo, Revision: s.Revision, Version: Version(), Converged: end == s.Load.Events,
 	}

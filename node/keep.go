@@ -29,6 +29,11 @@ func Promote(ctx context.Context, o Options, m dataset.Promotion) (dataset.Waive
 	return order(ctx, o, "promote", m, (*Node).promote)
 }
 
+// Approve lets the held version of a partition go to readers.
+func Approve(ctx context.Context, o Options, a Approval) (dataset.Hold, error) {
+	return order(ctx, o, "approve", a, (*Node).approve)
+}
+
 // Pin makes a stage read an input as it was.
 func Pin(ctx context.Context, o Options, p dataset.Pin) (dataset.Pin, error) {
 	return order(ctx, o, "pin", p, (*Node).pin)
@@ -42,6 +47,12 @@ func Unpin(ctx context.Context, o Options, r Removal) (dataset.Pin, error) {
 // Pins lists the pins that stand.
 func Pins(ctx context.Context, o Options) ([]dataset.Pin, error) {
 	return order(ctx, o, "pins", struct{}{}, (*Node).pins)
+}
+
+// Approval names a partition of which something is held, and who lets it pass.
+type Approval struct {
+	Reference dataset.Reference `json:"reference"`
+	Approval  dataset.Approval  `json:"approval"`
 }
 
 // Removal names a waiver or a pin to be removed, and who does it.
@@ -68,6 +79,11 @@ func (n *Node) promote(ctx context.Context, m dataset.Promotion) (dataset.Waiver
 	return n.catalog.Promote(ctx, m)
 }
 
+func (n *Node) approve(ctx context.Context, a Approval) (dataset.Hold, error) {
+	defer n.converger.Wake()
+	return n.catalog.Approve(ctx, a.Reference, a.Approval)
+}
+
 func (n *Node) pin(ctx context.Context, p dataset.Pin) (dataset.Pin, error) {
 	defer n.converger.Wake()
 	return n.catalog.Pin(ctx, p)
@@ -88,6 +104,7 @@ func (n *Node) keepRoutes(mux *http.ServeMux) {
 	take(mux, n, "unwaive", (*Node).unwaive)
 	take(mux, n, "waivers", (*Node).waivers)
 	take(mux, n, "promote", (*Node).promote)
+	take(mux, n, "approve", (*Node).approve)
 	take(mux, n, "pin", (*Node).pin)
 	take(mux, n, "unpin", (*Node).unpin)
 	take(mux, n, "pins", (*Node).pins)

@@ -54,6 +54,7 @@ type Status struct {
 	// before the first load.
 	Watermark time.Time        `json:"watermark,omitzero"`
 	Failures  []sqlite.Failure `json:"failures"`
+	Holds     []dataset.Hold   `json:"holds"`    // the oldest, 100 at most
 	Problems  []stage.Problem  `json:"problems"` // of files of the project
 	Revision  int64            `json:"revision"` // of the catalog
 	Version   string           `json:"version"`  // of the program
@@ -67,6 +68,9 @@ func (s Status) MarshalJSON() ([]byte, error) {
 	}
 	if s.Failures == nil {
 		s.Failures = []sqlite.Failure{}
+	}
+	if s.Holds == nil {
+		s.Holds = []dataset.Hold{}
 	}
 	if s.Problems == nil {
 		s.Problems = []stage.Problem{}

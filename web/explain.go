@@ -23,6 +23,9 @@ func tellAccount(w io.Writer, a sqlite.Account) {
 	if !a.ClosedAt.IsZero() {
 		fmt.Fprintf(w, "  closed at %s\n", clock(a.ClosedAt))
 	}
+	if a.Hold != nil {
+		tellHold(w, *a.Hold)
+	}
 	if a.Staged != nil {
 		fmt.Fprintf(w, "  version %d is ready; readers get it together with the rest of release %s\n", *a.Staged, a.Release)
 	}
@@ -69,6 +72,8 @@ func stateInWords(a sqlite.Account) string {
 		return fmt.Sprintf("waived: stale by the consent of %s since %s (waiver %d): %s", a.Waiver.Actor, clock(a.Waiver.At), a.Waiver.ID, a.Waiver.Reason)
 	case sqlite.Failed:
 		return fmt.Sprintf("failed, %s so far; the next try is at %s%s\n  error: %s", plural(int64(a.Due.Attempts), "time"), clock(a.Due.NotBefore), open, a.Due.Error)
+	case sqlite.Held:
+		return fmt.Sprintf("held since %s%s", clock(a.Hold.Since), open)
 	case sqlite.Absent:
 		return absenceInWords(a)
 	}
@@ -109,6 +114,8 @@ func outcomeInWords(o dataset.Outcome) string {
 		return "nothing was computed: its inputs and its definition are those it was computed from"
 	case dataset.Vanished:
 		return "there was nothing to compute it from"
+	case dataset.Withheld:
+		return "held: readers go on with what they see"
 	}
 	return string(o)
 }

@@ -29,9 +29,11 @@ type cli struct {
 	Diff       diffCmd       `cmd:"" help:"Say how two versions differ."`
 	Tail       tailCmd       `cmd:"" help:"Show events as they arrive."`
 	Lint       lintCmd       `cmd:"" help:"Check the files of a project."`
+	Contract   contractCmd   `cmd:"" help:"Check contracts, and say what a dataset is held to."`
 	Test       testCmd       `cmd:"" help:"Try the stages on the cases of tests/*.yaml."`
 	Verify     verifyCmd     `cmd:"" help:"Compute partitions again and compare, and read the files on record."`
 	Waive      waiveCmd      `cmd:"" help:"Agree that partitions stay as they are although stale."`
+	Approve    approveCmd    `cmd:"" help:"Let a version that is held go to readers."`
 	Promote    promoteCmd    `cmd:"" help:"Send the readers of a partition to an older version of it."`
 	Pin        pinCmd        `cmd:"" help:"Make a stage read an input as it was."`
 	Quarantine quarantineCmd `cmd:"" help:"Look at what is refused, and try again what does not decode."`

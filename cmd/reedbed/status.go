@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"text/tabwriter"
+	"time"
 
 	"github.com/reedbed/reedbed/dataset/sqlite"
 	"github.com/reedbed/reedbed/node"
@@ -56,6 +57,9 @@ func printStatus(term terminal, s web.Status) error {
 	for _, f := range s.Failures {
 		fmt.Fprintf(term.out, "\nfailed %d times: %s@%s: %s\n", f.Attempts, f.Dataset, f.Partition, f.Error)
 	}
+	for _, h := range s.Holds {
+		fmt.Fprintf(term.out, "\nheld since %s: %s", h.Since.Format(time.DateTime), web.ExplainHold(h))
+	}
 	return nil
 }
 
@@ -77,17 +81,24 @@ func tabulateStates(w io.Writer, all []sqlite.DatasetStatus) {
 }
 
 func inWords(s web.Status) string {
-	var waiting, failed, waived int64
+	var waiting, failed, waived, held int64
 	for _, d := range s.Datasets {
-		waived += d.Waived
+		waived, held = waived+d.Waived, held+d.Held
 		waiting += d.Stale + d.Running + d.Deferred
 		failed += d.Failed
 	}
-	switch {
-	case s.Converged && waived > 0:
-		return fmt.Sprintf("converged: nothing is stale but by consent (%d waived), and nothing runs", waived)
-	case s.Converged:
-		return "converged: nothing is stale and nothing runs"
+	if s.Converged {
+		words := "converged: nothing is stale"
+		if waived > 0 {
+			words += fmt.Sprintf(" but by consent (%d waived)", waived)
+		}
+		if held > 0 {
+			words += fmt.Sprintf(" but what is held (%d)", held)
+		}
+		if waived > 0 || held > 0 {
+			words += ","
+		}
+		return words + " and nothing runs"
 	}
 	return fmt.Sprintf("not converged: %d events to load, %d partitions to compute, %d failed", s.Journal.End-s.Journal.Loaded, waiting, failed)
 }

@@ -17,11 +17,12 @@ import (
 // set is which definition of each stage and which content of each side input
 // are deployed, and the apply that said so; id 0: nothing ever was.
 type set struct {
-	id       int64
-	previous int64 // the apply to go back to
-	cause    int64 // the newest cause when it was asked for
-	stages   map[string]int64
-	sides    map[string]deployedSide
+	id        int64
+	previous  int64 // the apply to go back to
+	cause     int64 // the newest cause when it was asked for
+	stages    map[string]int64
+	sides     map[string]deployedSide
+	contracts map[string]string // texts of contracts/, by file
 }
 
 // current returns the set that is in force.
@@ -36,13 +37,13 @@ func (t *tx) current() (set, error) {
 // setOf returns the set of one apply. One that put an earlier set back goes back
 // to where that one would.
 func (t *tx) setOf(where string, args ...any) (s set, err error) {
-	var stages, sides string
-	err = t.QueryRowContext(t.ctx, `SELECT id, COALESCE((SELECT previous FROM applies o WHERE o.id = a.restores), previous, 0), stages, sides
-		FROM applies a WHERE `+where, args...).Scan(&s.id, &s.previous, &stages, &sides)
+	var stages, sides, contracts string
+	err = t.QueryRowContext(t.ctx, `SELECT id, COALESCE((SELECT previous FROM applies o WHERE o.id = a.restores), previous, 0), stages, sides, contracts
+		FROM applies a WHERE `+where, args...).Scan(&s.id, &s.previous, &stages, &sides, &contracts)
 	if err != nil {
 		return s, err
 	}
-	return s, errors.Join(json.Unmarshal([]byte(stages), &s.stages), json.Unmarshal([]byte(sides), &s.sides))
+	return s, errors.Join(json.Unmarshal([]byte(stages), &s.stages), json.Unmarshal([]byte(sides), &s.sides), json.Unmarshal([]byte(contracts), &s.contracts))
 }
 
 // openApply records that a is being applied, so that causes can name it.
@@ -59,15 +60,19 @@ func (t *tx) openApply(a dataset.Application, before set) error {
 	if a.Action == dataset.Upgrade { // the same texts: nothing to go back from
 		previous = before.previous
 	}
-	t.apply, err = t.insertID(`INSERT INTO applies (at, action, actor, git_revision, previous, restores, stages, sides, changes, predicted)
-		VALUES (?,?,?,?,?,?,'','',?,?)`,
-		t.now, a.Action, a.Actor, a.GitRevision, nullable(previous), nullable(a.Restores), string(changes), string(predicted))
+	contracts, err := json.Marshal(a.Contracts)
+	if err != nil {
+		return err
+	}
+	t.apply, err = t.insertID(`INSERT INTO applies (at, action, actor, git_revision, previous, restores, stages, sides, contracts, changes, predicted)
+		VALUES (?,?,?,?,?,?,'','',?,?,?)`,
+		t.now, a.Action, a.Actor, a.GitRevision, nullable(previous), nullable(a.Restores), string(contracts), string(changes), string(predicted))
 	return err
 }
 
 // closeApply completes the record with the set now in force, or takes it back
 // when that is the one that was.
-func (t *tx) closeApply(before set, sides map[string]deployedSide) (id int64, git map[string]string, err error) {
+func (t *tx) closeApply(before set, sides map[string]deployedSide, contracts map[string]string) (id int64, git map[string]string, err error) {
 	stages, git := map[string]int64{}, map[string]string{}
 	err = t.each(`SELECT d.name, f.id, f.git_revision FROM datasets d JOIN definitions f ON f.id = d.definition
 		WHERE d.retired_at IS NULL`, nil, func(scan func(...any) error) error {
@@ -80,7 +85,7 @@ func (t *tx) closeApply(before set, sides map[string]deployedSide) (id int64, gi
 	if err != nil {
 		return 0, nil, err
 	}
-	if maps.Equal(before.stages, stages) && maps.EqualFunc(before.sides, sides, deployedSide.same) {
+	if maps.Equal(before.stages, stages) && maps.EqualFunc(before.sides, sides, deployedSide.same) && maps.Equal(before.contracts, contracts) {
 		return 0, git, errors.Join(
 			t.exec("UPDATE causes SET apply_id = NULL WHERE id > ?", before.cause),
 			t.exec("DELETE FROM applies WHERE id = ?", t.apply))
@@ -130,6 +135,8 @@ type Deployed struct {
 	Previous int64 // the record to go back to, 0 for none
 	Stages   []Definition
 	Sides    []Side
+	// Contracts are the texts of contracts/, by file.
+	Contracts map[string]string
 }
 
 // Deployed returns the set of definitions in force.
@@ -165,7 +172,7 @@ func (c *Catalog) DeployedBy(ctx context.Context, apply int64) (out Deployed, er
 }
 
 func (t *tx) deployed(s set) (Deployed, error) {
-	out := Deployed{Apply: s.id, Previous: s.previous}
+	out := Deployed{Apply: s.id, Previous: s.previous, Contracts: s.contracts}
 	ids := []string{"0"}
 	for _, id := range s.stages {
 		ids = append(ids, fmt.Sprint(id))

@@ -233,6 +233,9 @@ func (t *tx) promote(p *partition, b dataset.Build) error {
 	if b.Held() {
 		return t.keepBack(p, before, b, why)
 	}
+	if err := t.keepApart(*p, before, b); err != nil {
+		return err
+	}
 	switch {
 	case b.Reuse:
 		err = t.reuse(p, before, b.FoundKey())
@@ -270,9 +273,13 @@ func (t *tx) promote(p *partition, b dataset.Build) error {
 	return t.spread(after.refused, before.rejected, after.rejected, b.Task)
 }
 
-// keepBack holds the outcome of b. Readers notice only if what they saw is what
-// is held now.
+// keepBack holds the outcome of b. Readers notice if what they saw is what is held
+// now, or if there is nothing else that they could see.
 func (t *tx) keepBack(p *partition, before pair, b dataset.Build, why sql.NullInt64) error {
+	held, err := t.isHoldOn(p.id)
+	if err != nil {
+		return err
+	}
 	if err := t.hold(p, before, b); err != nil {
 		return err
 	}
@@ -283,10 +290,23 @@ func (t *tx) keepBack(p *partition, before pair, b dataset.Build, why sql.NullIn
 	if err := t.conclude(*p, before, after, b, why); err != nil {
 		return err
 	}
+	if !held && before.output.Version == 0 {
+		return t.tellReaders(*p, dataset.ByHold, why)
+	}
 	if err := t.spread(*p, before.output, after.output, b.Task); err != nil {
 		return err
 	}
 	return t.spread(after.refused, before.rejected, after.rejected, b.Task)
+}
+
+// tellReaders marks what reads p, of which there is nothing to be seen.
+func (t *tx) tellReaders(p partition, kind dataset.CauseKind, parent sql.NullInt64) error {
+	why, err := t.because(kind, dataset.Facts{Dataset: p.dataset.Spec.Name, Partition: p.name}, parent)
+	if err != nil {
+		return err
+	}
+	why.staged = p.dataset.Release != ""
+	return t.dirtyReaders(p, why)
 }
 
 // pass keeps what the gate said of what readers see now, and lets go of what was
@@ -300,16 +320,14 @@ func (t *tx) pass(p partition, after pair, b dataset.Build, why sql.NullInt64) e
 			return err
 		}
 	}
+	if err := t.rejoin(p, b); err != nil {
+		return err
+	}
 	was, err := t.letGo(p, after.refused)
 	if err != nil || !was || after.output.Version != 0 {
 		return err
 	}
-	gone, err := t.because(dataset.ByPromotion, dataset.Facts{Dataset: p.dataset.Spec.Name, Partition: p.name}, why)
-	if err != nil {
-		return err
-	}
-	gone.staged = p.dataset.Release != ""
-	return t.dirtyReaders(p, gone)
+	return t.tellReaders(p, dataset.ByPromotion, why)
 }
 
 // movedOn reports whether an open partition is computed because its inputs moved

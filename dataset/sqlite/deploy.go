@@ -62,7 +62,7 @@ func (t *tx) put(a dataset.Application) (out Applied, err error) {
 	if err := t.findAncestors(); err != nil {
 		return out, err
 	}
-	out.ID, out.GitRevisions, err = t.closeApply(before, sides)
+	out.ID, out.GitRevisions, err = t.closeApply(before, sides, a.Contracts)
 	return out, err
 }
 

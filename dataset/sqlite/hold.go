@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/reedbed/reedbed/dataset"
 )
@@ -29,23 +28,26 @@ func (c *Catalog) Judged(ctx context.Context, stage string, p dataset.Partition,
 		if err != nil || !ok {
 			return err
 		}
-		out, err = t.judgement(own.id, found.output)
+		out, err = t.judgement(own.id, found)
+		out.Dataset, out.Partition = stage, p
 		return err
 	})
 	return out, err
 }
 
-func (t *tx) judgement(partitionID, version int64) (out dataset.Judgement, err error) {
-	out.Version = version
-	out.Verdict, out.Judged, err = t.verdict(partitionID, version)
-	if err != nil {
+func (t *tx) judgement(partitionID int64, found trace) (out dataset.Judgement, err error) {
+	out.Version = found.output
+	var hash []byte
+	if out.Verdict, out.Judged, err = t.verdict(partitionID, found.output); err != nil {
 		return out, err
 	}
-	err = t.QueryRowContext(t.ctx, "SELECT fingerprint FROM versions WHERE partition_id = ? AND number = ?", partitionID, version).Scan(&out.Fingerprint)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = nil
+	err = t.QueryRowContext(t.ctx, "SELECT rows, hash, fingerprint FROM versions WHERE partition_id = ? AND number = ?", partitionID, found.output).
+		Scan(&out.Rows, &hash, &out.Fingerprint)
+	out.Hash = dataset.HashFromBytes(hash)
+	if err != nil || found.rejected == 0 {
+		return out, err
 	}
-	return out, err
+	return out, t.QueryRowContext(t.ctx, "SELECT rows FROM versions WHERE partition_id = ("+refusedWith+") AND number = ?", partitionID, found.rejected).Scan(&out.Rejected)
 }
 
 func (t *tx) verdict(partitionID, version int64) (v dataset.Verdict, judged bool, err error) {
@@ -70,33 +72,60 @@ func (t *tx) writeVerdict(partitionID, version int64, v dataset.Verdict) error {
 		partitionID, version, v.By, string(detail), t.now)
 }
 
-// HeldInputs returns which of the inputs, all of them ABSENT, are held.
-func (c *Catalog) HeldInputs(ctx context.Context, inputs []dataset.Promoted) (held []dataset.Promoted, err error) {
-	if !slices.ContainsFunc(inputs, func(q dataset.Promoted) bool { return q.Version == 0 }) {
-		return nil, nil
-	}
+// HeldInputs returns what a partition of a stage would read if it were not held,
+// for everybody or for this stage, so that there is nothing of it to be read.
+func (c *Catalog) HeldInputs(ctx context.Context, stage string, p dataset.Partition) (held []dataset.Promoted, err error) {
 	err = c.view(ctx, func(t *tx) error {
 		var some bool // almost never
-		if err := t.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM pointers WHERE view = 'held')").Scan(&some); err != nil || !some {
+		if err := t.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM pointers WHERE view = 'held') OR EXISTS (SELECT 1 FROM pins WHERE automatic = 1)").Scan(&some); err != nil || !some {
 			return err
 		}
-		for _, q := range inputs {
-			if q.Version != 0 {
-				continue
-			}
-			p, err := t.partitionOf(q.Dataset, q.Partition)
-			if err != nil {
-				return err
-			}
-			if h, err := t.pointed(p, "held"); err != nil {
-				return err
-			} else if h.Version != 0 {
-				held = append(held, q)
-			}
+		own, err := t.partitionOf(stage, p)
+		if err != nil {
+			return err
 		}
-		return nil
+		held, err = t.heldInputs(own)
+		return err
 	})
 	return held, err
+}
+
+// heldThere are the partitions p that reader ?1 with start ?2 and end ?3 reads of
+// what producers make, and of which nothing can be read; ?4: it reads all of time.
+const heldThere = `FROM edges e JOIN datasets i ON i.id = e.input_id JOIN partitions p ON p.dataset_id = %s
+	WHERE e.dataset_id = ?1 AND (?4 OR e.kind <> 'span' OR p.starts < ?3 + e.hi AND p.ends > ?2 + e.lo) AND `
+
+func (t *tx) heldInputs(own partition) (held []dataset.Promoted, err error) {
+	everybody := fmt.Sprintf(heldThere, "e.producer_id") + `EXISTS (SELECT 1 FROM pointers h WHERE h.partition_id = p.id AND h.view = 'held')
+		AND NOT EXISTS (SELECT 1 FROM pointers x WHERE x.partition_id = p.id AND x.view = 'main')
+		AND NOT EXISTS (SELECT 1 FROM pins n WHERE n.stage_id = ?1 AND n.input_id = i.id AND n.name IN ('', p.name))`
+	apart := fmt.Sprintf(heldThere, "i.id") + `EXISTS (SELECT 1 FROM pins n JOIN pointers y ON y.partition_id = p.id AND y.view = 'pin ' || n.id
+		WHERE n.stage_id = ?1 AND n.input_id = i.id AND n.name = p.name AND n.automatic = 1 AND y.version = 0)`
+	starts, ends := micros(own.name.Start()), micros(own.name.End())
+	err = t.each("SELECT i.name, p.name "+everybody+" UNION SELECT i.name, p.name "+apart+" ORDER BY 1, 2", []any{own.dataset.ID, starts, ends, own.name == dataset.Whole},
+		func(scan func(...any) error) error {
+			var q dataset.Promoted
+			err := scan(&q.Dataset, &q.Partition)
+			held = append(held, q)
+			return err
+		})
+	return held, err
+}
+
+// Beside returns what everybody reads of a dataset in the time of a partition; all
+// of it, if either is not cut.
+func (c *Catalog) Beside(ctx context.Context, name string, p dataset.Partition) (out []dataset.Promoted, err error) {
+	err = c.view(ctx, func(t *tx) error {
+		starts, ends := micros(p.Start()), micros(p.End())
+		return t.each(`SELECT p.name, v.number, v.rows, v.hash FROM datasets d JOIN partitions p ON p.dataset_id = d.id`+everybodys+
+			`WHERE d.name = ?1 AND (?2 OR p.ends = 0 OR p.starts < ?4 AND p.ends > ?3) ORDER BY p.name`, []any{name, p == dataset.Whole, starts, ends},
+			func(scan func(...any) error) error {
+				q, err := scanPromoted(name, scan)
+				out = append(out, q)
+				return err
+			})
+	})
+	return out, err
 }
 
 // hold keeps the outcome of b from readers. What they see stays, unless it is the
@@ -127,6 +156,12 @@ func (t *tx) hold(p *partition, before pair, b dataset.Build) error {
 		return nil
 	}
 	return t.withdraw(p, before)
+}
+
+// isHoldOn reports whether a partition is held, or waits for what is.
+func (t *tx) isHoldOn(partitionID int64) (yes bool, err error) {
+	err = t.QueryRowContext(t.ctx, "SELECT EXISTS (SELECT 1 FROM pointers WHERE partition_id = ? AND view = 'held')", partitionID).Scan(&yes)
+	return yes, err
 }
 
 // withheld returns the versions that b holds, those it computed among them.
@@ -189,14 +224,23 @@ func (t *tx) fingerprinted(partitionID, number int64, fingerprint []byte) error 
 	return t.exec("UPDATE versions SET fingerprint = ? WHERE partition_id = ? AND number = ?", fingerprint, partitionID, number)
 }
 
+// lastGood returns the newest version of p before one that its gate let pass, with
+// what was refused then; zero if there is none. and narrows it down, with ?3.
+func (t *tx) lastGood(p partition, before int64, and string, args ...any) (good trace, err error) {
+	err = t.QueryRowContext(t.ctx, `SELECT t.version, COALESCE(t.rejected_version, 0) FROM traces t JOIN verdicts w ON w.partition_id = t.partition_id AND w.version = t.version
+		WHERE t.partition_id = ?1 AND t.version < ?2 AND `+usable+` AND NOT EXISTS (SELECT 1 FROM json_each(w.detail, '$.broken') b WHERE b.value ->> '$.warning' IS NULL)
+		`+and+` ORDER BY t.version DESC LIMIT 1`, append([]any{p.id, before}, args...)...).Scan(&good.output, &good.rejected)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return good, err
+}
+
 // withdraw sends readers from the promoted version of p back to the newest
 // earlier one that its gate let pass, or to none.
 func (t *tx) withdraw(p *partition, before pair) error {
-	var good trace
-	err := t.QueryRowContext(t.ctx, `SELECT t.version, COALESCE(t.rejected_version, 0) FROM traces t JOIN verdicts w ON w.partition_id = t.partition_id AND w.version = t.version
-		WHERE t.partition_id = ? AND t.version < ? AND `+usable+` AND NOT EXISTS (SELECT 1 FROM json_each(w.detail, '$.broken') b WHERE b.value ->> '$.warning' IS NULL)
-		ORDER BY t.version DESC LIMIT 1`, p.id, before.output.Version).Scan(&good.output, &good.rejected)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	good, err := t.lastGood(*p, before.output.Version, "")
+	if err != nil {
 		return err
 	}
 	if err := t.point(p, good.output); err != nil {
@@ -269,18 +313,6 @@ func (t *tx) refuseApproval(p partition, h dataset.Hold) error {
 		return &dataset.Refusal{Code: "waits", What: fmt.Sprintf("%s has no version that is held: %s", shown, h.Words()), Fix: "approve what it waits for"}
 	}
 	return &dataset.Refusal{Code: "not_held", What: "nothing of " + shown + " is held", Fix: "see what is: reedbed status"}
-}
-
-// Holds lists what is held for everybody, the oldest first, limit at most, and
-// how much there is in all.
-func (c *Catalog) Holds(ctx context.Context, limit int) (out []dataset.Hold, all int64, err error) {
-	err = c.view(ctx, func(t *tx) error {
-		if out, err = t.holds("TRUE ORDER BY h.promoted_at, p.id LIMIT ?", limit); err != nil {
-			return err
-		}
-		return t.QueryRowContext(ctx, "SELECT COUNT(*) FROM pointers h JOIN partitions p ON p.id = h.partition_id JOIN datasets d ON d.id = p.dataset_id WHERE "+holding).Scan(&all)
-	})
-	return out, all, err
 }
 
 // holding are the held pointers h that count: of stages at work, not of the rows

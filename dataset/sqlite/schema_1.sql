@@ -52,6 +52,7 @@ CREATE TABLE applies (
   restores     INTEGER REFERENCES applies(id), -- whose set this one put back
   stages       TEXT NOT NULL,          -- {name: definition id}
   sides        TEXT NOT NULL,          -- {name: {version, digest, columns}}
+  contracts    TEXT NOT NULL,          -- {file: text}
   changes      TEXT NOT NULL,          -- [{file, changes}] in words
   predicted    TEXT NOT NULL           -- {dataset: {partitions, rows, bytes, cpu, wall}}
 );
@@ -282,6 +283,7 @@ CREATE TABLE pins (
   reason     TEXT NOT NULL,
   actor      TEXT NOT NULL,
   created_at INTEGER NOT NULL,
+  automatic  INTEGER NOT NULL DEFAULT 0, -- 1: the stage's own contract keeps it from a version, until one is good for it
   UNIQUE (stage_id, input_id, name)
 );
 CREATE INDEX pins_by_input ON pins (input_id);

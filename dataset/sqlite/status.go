@@ -3,6 +3,8 @@ package sqlite
 import (
 	"context"
 	"time"
+
+	"github.com/reedbed/reedbed/dataset"
 )
 
 // DatasetStatus counts a dataset's partitions by state, and its promoted rows.
@@ -30,6 +32,7 @@ type DatasetStatus struct {
 type Status struct {
 	Datasets []DatasetStatus
 	Errors   []Failure
+	Holds    []dataset.Hold // the oldest: 100 at most for everybody, and as many for single readers
 	Load     LoadTotals
 	// ReceivedTo is the received time the journal is loaded up to.
 	ReceivedTo time.Time
@@ -62,6 +65,14 @@ func (c *Catalog) Status(ctx context.Context) (Status, error) {
 		if err := t.countDatasets(&s); err != nil {
 			return err
 		}
+		if s.Holds, err = t.holds("TRUE ORDER BY h.promoted_at, p.id LIMIT 100"); err != nil {
+			return err
+		}
+		apart, err := t.holdsApart(100)
+		if err != nil {
+			return err
+		}
+		s.Holds = append(s.Holds, apart...)
 		return t.each(`SELECT d.name, w.name, w.attempts, w.error FROM dirty w JOIN datasets d ON d.id = w.dataset_id
 			WHERE w.failed_key IS NOT NULL ORDER BY w.since LIMIT 100`, nil, func(scan func(...any) error) error {
 			var f Failure

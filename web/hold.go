@@ -1,0 +1,51 @@
+package web
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/reedbed/reedbed/dataset"
+)
+
+// ExplainHold says in lines of plain text what is held, why, and what would
+// release it.
+func ExplainHold(h dataset.Hold) string {
+	var b strings.Builder
+	whom := ""
+	if h.For != "" {
+		whom = " for " + h.For
+	}
+	fmt.Fprintf(&b, "%s@%s%s\n", h.Dataset, h.Partition, whom)
+	tellHold(&b, h)
+	return b.String()
+}
+
+func tellHold(w io.Writer, h dataset.Hold) {
+	for _, x := range h.Broken {
+		by := x.Contract
+		if x.At != "" {
+			by = x.At
+		}
+		if x.Owner != "" {
+			by += ", of " + x.Owner
+		}
+		fmt.Fprintf(w, "  %s (%s)\n", x.What, by)
+	}
+	fmt.Fprintf(w, "  %s\n", seenInstead(h))
+	fmt.Fprintf(w, "  %s\n", releasedBy(h))
+}
+
+func seenInstead(h dataset.Hold) string {
+	if h.Reads == 0 {
+		return "readers see nothing of it: no earlier version was good"
+	}
+	return fmt.Sprintf("readers see version %d", h.Reads)
+}
+
+func releasedBy(h dataset.Hold) string {
+	if h.Version == 0 {
+		return "it is computed as soon as that is released"
+	}
+	return fmt.Sprintf("released by other input, another definition or another contract, or by `reedbed approve %s@%s --why TEXT`", h.Dataset, h.Partition)
+}
