@@ -3,6 +3,7 @@ package contract
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Changes says in words how rules differ from what they were.
@@ -53,7 +54,14 @@ func (p Profile) Changes(was Profile) []string {
 		}
 	}
 	if !slices.Equal(before.Categories, after.Categories) {
-		out = append(out, fmt.Sprintf("fingerprint.entropy: was %v, is %v", before.Categories, after.Categories))
+		out = append(out, fmt.Sprintf("fingerprint.entropy: was %s, is %s", listed(before.Categories), listed(after.Categories)))
 	}
 	return out
+}
+
+func listed(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
 }

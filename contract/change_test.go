@@ -29,7 +29,7 @@ func TestProfileChanges(t *testing.T) {
 		"fingerprint.measures.o: new",
 		"fingerprint.measures.m: was avg(x), is sum(x)",
 		"fingerprint.measures.n: gone",
-		"fingerprint.entropy: was [a], is [a b]",
+		"fingerprint.entropy: was a, is a, b",
 	}
 	if d := cmp.Diff(want, is.Changes(was)); d != "" {
 		t.Error(d)

@@ -76,9 +76,6 @@ func (c *Converger) Plan(ctx context.Context, p Project, o PlanOptions) (Plan, e
 	if err != nil {
 		return d.plan, err
 	}
-	if err := d.contracts(p.Contracts); err != nil {
-		return d.plan, err
-	}
 	return d.plan, d.samples(ctx)
 }
 
@@ -94,6 +91,7 @@ type proposal struct {
 	changed map[string]bool                // stages and side inputs that make something else
 	redated map[string]bool                // other stages that follow an input from another day on
 	reached map[string][]dataset.Partition // partitions to try of what would be recomputed
+	broken  map[string][]stage.Problem     // deployed contracts that the set breaks, by file
 	plan    Plan
 }
 
@@ -102,7 +100,7 @@ type proposal struct {
 func (c *Converger) propose(ctx context.Context, o PlanOptions, take func(*proposal) error) (*proposal, error) {
 	d := &proposal{
 		deployment: c.newDeployment(), options: o, was: map[string]*stage.Stage{}, old: map[string]sqlite.Definition{},
-		changed: map[string]bool{}, redated: map[string]bool{}, reached: map[string][]dataset.Partition{},
+		changed: map[string]bool{}, redated: map[string]bool{}, reached: map[string][]dataset.Partition{}, broken: map[string][]stage.Problem{},
 	}
 	d.plan = Plan{ // never null in JSON
 		Workers: c.o.Workers, Changes: []Change{}, Refusals: []Refusal{}, Affected: []Affected{}, Contracts: []Contract{}, Samples: []Sample{},
@@ -129,7 +127,11 @@ func (c *Converger) propose(ctx context.Context, o PlanOptions, take func(*propo
 		return d, err
 	}
 	d.refuse()
-	return d, d.reach(ctx)
+	if err := d.reach(ctx); err != nil {
+		return d, err
+	}
+	d.contracts()
+	return d, nil
 }
 
 // bindAll binds every stage to what the others of the set make of their inputs.
@@ -156,7 +158,10 @@ func (d *proposal) bindAll(ctx context.Context) error {
 			d.set[s.Name] = d.runnable(*b)
 		}
 	}
-	return nil
+	d.setGates(d.set, d.def.contracts)
+	problems, err = d.checkContracts(ctx, d.def.contracts)
+	d.problems = append(d.problems, problems...)
+	return err
 }
 
 // reach works out which partitions would be recomputed, and what that takes.

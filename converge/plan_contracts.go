@@ -1,27 +1,34 @@
 package converge
 
 import (
-	"io/fs"
+	"cmp"
+	"fmt"
 	"maps"
 	"path"
 	"slices"
 	"strings"
 
+	"github.com/reedbed/reedbed/contract"
+	"github.com/reedbed/reedbed/dataset"
 	"github.com/reedbed/reedbed/internal/strictyaml"
+	"github.com/reedbed/reedbed/stage"
 )
 
-// Contract is a contract that concerns a dataset a plan reaches. Whether its
-// terms are met is judged when the new versions are there.
+// Contract is a contract that concerns a dataset a plan reaches, or that the plan
+// breaks. Whether its terms are met is judged when the new versions are there.
 type Contract struct {
 	Name     string   `json:"name"`
 	Owner    string   `json:"owner"`
 	File     string   `json:"file"`
 	Datasets []string `json:"datasets"`
+	// Broken is what a deployed contract of a consumer relies on and the set does not
+	// give: a stage changed, and the contract did not. It hinders nobody but the consumer.
+	Broken []stage.Problem `json:"broken,omitempty"`
 }
 
-// contracts lists the contracts of affected stages and those in files that name
-// an affected dataset. A file that is not YAML names nothing.
-func (d *proposal) contracts(folder fs.FS) error {
+// contracts lists the contracts of affected stages, and those in files that name
+// an affected dataset or that the set breaks.
+func (d *proposal) contracts() {
 	affected := map[string]bool{}
 	for _, a := range d.plan.Affected {
 		affected[a.Dataset], affected[a.Dataset+"_rejected"] = true, true
@@ -29,28 +36,114 @@ func (d *proposal) contracts(folder fs.FS) error {
 			d.plan.Contracts = append(d.plan.Contracts, Contract{Name: s.Name, Owner: s.Header.Owner, File: s.File, Datasets: []string{s.Name}})
 		}
 	}
-	if folder == nil {
-		return nil
-	}
-	files, err := fs.Glob(folder, "*.yaml")
-	if err != nil {
-		return err
-	}
-	for _, file := range files {
-		text, err := fs.ReadFile(folder, file)
-		if err != nil {
-			return err
+	for _, file := range slices.Sorted(maps.Keys(d.def.contractTexts)) {
+		c := d.contractOf(file)
+		c.Broken = d.broken[file]
+		if len(c.Broken) == 0 {
+			c.Datasets = slices.DeleteFunc(c.Datasets, func(name string) bool { return !affected[name] })
 		}
-		c := readContract(text)
-		c.File = path.Join("contracts", file)
-		if c.Name == "" {
-			c.Name = strings.TrimSuffix(file, ".yaml")
-		}
-		if c.Datasets = slices.DeleteFunc(c.Datasets, func(name string) bool { return !affected[name] }); len(c.Datasets) > 0 {
+		if len(c.Datasets) > 0 {
 			d.plan.Contracts = append(d.plan.Contracts, c)
 		}
 	}
-	return nil
+}
+
+// contractOf is a file of contracts/ in short.
+func (d *proposal) contractOf(file string) Contract {
+	i := slices.IndexFunc(d.def.contracts, func(f *contract.File) bool { return f.Path == file })
+	if i < 0 { // in another format, wrong, or gone
+		c := readContract([]byte(cmp.Or(d.def.contractTexts[file], d.before.Contracts[file])))
+		c.File, c.Name = file, cmp.Or(c.Name, strings.TrimSuffix(path.Base(file), ".yaml"))
+		return c
+	}
+	f := d.def.contracts[i]
+	c := Contract{Name: f.Name, Owner: f.Owner, File: file}
+	for _, x := range f.Contracts {
+		c.Datasets = append(c.Datasets, x.Dataset)
+	}
+	return c
+}
+
+// isDeployed reports whether a file of contracts/ is on record as it is.
+func (d *proposal) isDeployed(file string) bool {
+	text, on := d.before.Contracts[file]
+	return on && text == d.def.contractTexts[file]
+}
+
+// breaks notes a problem of a contract that is deployed as it is, with the change
+// that made it one, as far as columns say so.
+func (d *proposal) breaks(p stage.Problem) {
+	for _, name := range d.contractOf(p.File).Datasets {
+		for _, words := range columnWords(d.columnsBefore(name), d.columns[name]) {
+			column, _, _ := strings.Cut(strings.TrimPrefix(words, "column "), " ")
+			if !strings.Contains(words, " is new (") && strings.Contains(p.What, column) {
+				p.What = fmt.Sprintf("%s; %s changes what it relies on: %s", p.What, d.fileOf(name), words)
+			}
+		}
+	}
+	d.broken[p.File] = append(d.broken[p.File], p)
+}
+
+// refusedContract is the refusal of a contract that is new or changed.
+func (d *proposal) refusedContract(p stage.Problem) Refusal {
+	c := d.contractOf(p.File)
+	return Refusal{Problem: p, Dataset: c.Name, Owner: c.Owner, Affects: []Party{}}
+}
+
+// compareContracts says which files of contracts/ changed, and how.
+func (d *proposal) compareContracts() {
+	files := map[string]string{}
+	maps.Copy(files, d.def.contractTexts)
+	maps.Copy(files, d.before.Contracts)
+	for _, file := range slices.Sorted(maps.Keys(files)) {
+		before, had := d.before.Contracts[file]
+		after, has := d.def.contractTexts[file]
+		c := Change{FileChange: dataset.FileChange{File: file}, Owner: d.contractOf(file).Owner}
+		switch {
+		case had && has && before == after:
+			continue
+		case !had:
+			c.Changes = []string{"new contract"}
+		case !has:
+			c.Changes = []string{"the file is gone: what it says is no longer judged"}
+		default:
+			c.Changes = contractWords(file, before, after)
+		}
+		d.plan.Changes = append(d.plan.Changes, c)
+	}
+}
+
+// contractWords says how a consumer's contract changed.
+func contractWords(file, before, after string) []string {
+	was, _ := contract.Parse(file, []byte(before))
+	is, _ := contract.Parse(file, []byte(after))
+	if was == nil || is == nil {
+		return []string{"the text changed"}
+	}
+	var out []string
+	if was.Consumer != is.Consumer {
+		out = append(out, fmt.Sprintf("consumer: was %s, is %s", cmp.Or(was.Consumer, "none"), cmp.Or(is.Consumer, "none")))
+	}
+	old, now := rulesByDataset(was), rulesByDataset(is)
+	all := maps.Clone(old)
+	maps.Copy(all, now)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		for _, words := range now[name].Changes(old[name]) {
+			out = append(out, name+": "+words)
+		}
+	}
+	if len(out) == 0 {
+		return []string{"what is judged stays as it is"}
+	}
+	return out
+}
+
+func rulesByDataset(f *contract.File) map[string]contract.Rules {
+	out := map[string]contract.Rules{}
+	for _, c := range f.Contracts {
+		out[c.Dataset] = c.Rules()
+	}
+	return out
 }
 
 // readContract takes from a contract what names it, its owner and its datasets,

@@ -40,6 +40,14 @@ func (d *proposal) refuse() {
 		if p.Fix == stage.MendFirst || told[p.File] && strings.HasSuffix(p.What, "does not exist") {
 			continue
 		}
+		if strings.HasPrefix(p.File, "contracts/") {
+			if d.isDeployed(p.File) {
+				d.breaks(p)
+			} else {
+				d.plan.Refusals = append(d.plan.Refusals, d.refusedContract(p))
+			}
+			continue
+		}
 		name := strings.TrimSuffix(path.Base(p.File), path.Ext(p.File))
 		d.plan.Refusals = append(d.plan.Refusals, d.refusal(name, d.blame(name, p)))
 	}

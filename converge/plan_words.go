@@ -31,6 +31,7 @@ func (d *proposal) compare(ctx context.Context) error {
 		d.compareSide(s)
 	}
 	d.compareGone()
+	d.compareContracts()
 	slices.SortFunc(d.plan.Changes, func(a, b Change) int { return cmp.Compare(a.File, b.File) })
 	return nil
 }
@@ -90,6 +91,10 @@ func redated(was, is *stage.Stage) bool {
 func headerWords(was, is *stage.Stage) []string {
 	out := keyWords("", reflect.ValueOf(was.Header), reflect.ValueOf(is.Header))
 	out = append(out, inputWords(was.Header.Inputs, is.Header.Inputs)...)
+	for _, words := range is.Contract().Rules().Changes(was.Contract().Rules()) {
+		out = append(out, "contract."+words)
+	}
+	out = append(out, is.Header.Fingerprint.Changes(was.Header.Fingerprint)...)
 	if len(out) == 0 && was.HeaderText != is.HeaderText {
 		out = append(out, "only comments or formatting of the header changed")
 	}
@@ -97,14 +102,14 @@ func headerWords(was, is *stage.Stage) []string {
 }
 
 // keyWords compares two values of one struct whose fields are YAML keys. Inputs
-// have words of their own.
+// have words of their own, and so has what is promised.
 func keyWords(prefix string, was, is reflect.Value) []string {
 	var out []string
 	for i := range was.NumField() {
 		key, _, _ := strings.Cut(was.Type().Field(i).Tag.Get("yaml"), ",")
 		before, after := was.Field(i), is.Field(i)
 		switch {
-		case key == "inputs" || empty(before) && empty(after):
+		case key == "inputs" || key == "-" || empty(before) && empty(after):
 		case before.Kind() == reflect.Struct:
 			out = append(out, keyWords(prefix+key+".", before, after)...)
 		case !reflect.DeepEqual(before.Interface(), after.Interface()):

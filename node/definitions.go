@@ -324,9 +324,18 @@ func (n *Node) differences(ctx context.Context, def Definitions) ([]stage.Proble
 			differs(s.File, "differs from what is deployed")
 		}
 	}
+	for file, before := range deployed.Contracts {
+		seen[file] = true
+		switch text, there := def.Files[file]; {
+		case !there:
+			differs(file, "is deployed and no longer there")
+		case before != string(text):
+			differs(file, "differs from what is deployed")
+		}
+	}
 	wrong := n.problems.files("stages")
 	for file := range def.Files {
-		if !seen[file] && !strings.HasPrefix(file, "contracts/") && !slices.Contains(wrong, file) {
+		if !seen[file] && !slices.Contains(wrong, file) {
 			differs(file, "is not deployed")
 		}
 	}

@@ -115,11 +115,12 @@ func queryLimits(c config.Config) engine.Limits {
 	}
 }
 
-// Lint checks the stages of a project without its data.
-func Lint(ctx context.Context, o Options) ([]stage.Problem, error) {
+// Lint checks the stages and contracts of a project without its data, and returns
+// what its datasets are held to.
+func Lint(ctx context.Context, o Options) (out converge.Promises, problems []stage.Problem, err error) {
 	dir, err := os.MkdirTemp("", "reedbed-lint-")
 	if err != nil {
-		return nil, err
+		return out, nil, err
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a folder for temporary files, of the system
 	if o.Log == nil {
@@ -127,14 +128,13 @@ func Lint(ctx context.Context, o Options) ([]stage.Problem, error) {
 	}
 	pool, err := newQueryPool(o, dir)
 	if err != nil {
-		return nil, err
+		return out, nil, err
 	}
-	var problems []stage.Problem
 	err = withDefinitions(o.Project.Dir, func(p converge.Project) (err error) {
-		problems, err = converge.Lint(ctx, pool, Semantics(), Builtins(), p)
+		out, problems, err = converge.Lint(ctx, pool, Semantics(), Builtins(), p)
 		return err
 	})
-	return problems, errors.Join(err, pool.Close())
+	return out, problems, errors.Join(err, pool.Close())
 }
 
 // StatusAtRest is the status of a project on which nothing runs. The end of its

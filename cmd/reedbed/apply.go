@@ -64,6 +64,11 @@ func appliedInWords(done converge.Applied) string {
 	for _, c := range done.Plan.Changes {
 		fmt.Fprintf(&b, "  %s: %s\n", c.File, strings.Join(c.Changes, "; "))
 	}
+	for _, c := range done.Plan.Contracts {
+		for _, p := range c.Broken {
+			fmt.Fprintf(&b, "  broken promise, tell %s (%s): %s\n", c.Owner, c.Name, p.Error())
+		}
+	}
 	fmt.Fprintf(&b, "at most %d partitions are recomputed, about %s; see reedbed plan --last\n", done.Plan.Total.Partitions, seconds(done.Plan.Estimate))
 	return b.String()
 }

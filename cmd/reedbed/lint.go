@@ -5,33 +5,28 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/reedbed/reedbed/config"
 	"github.com/reedbed/reedbed/node"
+	"github.com/reedbed/reedbed/stage"
 )
 
 type lintCmd struct{}
 
-// Run checks the configuration and every stage: header, SQL, inputs, windows
-// and columns. It finds all problems at once and changes nothing.
+// Run checks the configuration, every stage (header, SQL, inputs, windows,
+// columns and what it promises), and every contract. It finds all problems at
+// once and changes nothing.
 func (lintCmd) Run(ctx context.Context, g *globals, term terminal) error {
 	project, err := g.project(nil)
 	if err != nil {
 		return err
 	}
-	problems, err := node.Lint(ctx, node.Options{Project: project})
+	_, problems, err := node.Lint(ctx, node.Options{Project: project})
 	if err != nil {
 		return err
 	}
-	var found failures
-	for _, p := range problems {
-		at := filepath.Join(g.Dir, p.File)
-		if p.Line > 0 {
-			at = fmt.Sprintf("%s:%d", at, p.Line)
-		}
-		found = append(found, &failure{Code: "stage", What: p.What, At: at, Fix: p.Fix, exit: exitFailed})
-	}
-	if len(found) > 0 {
+	if found := badFiles(g, problems, exitFailed); len(found) > 0 {
 		return found
 	}
 	if g.JSON {
@@ -39,4 +34,17 @@ func (lintCmd) Run(ctx context.Context, g *globals, term terminal) error {
 	}
 	_, err = fmt.Fprintf(term.out, "%s: no problems\n", filepath.Join(g.Dir, config.FileName))
 	return err
+}
+
+// badFiles words what is wrong with a project's files.
+func badFiles(g *globals, problems []stage.Problem, exit int) failures {
+	var found failures
+	for _, p := range problems {
+		code := "stage"
+		if strings.HasPrefix(p.File, "contracts/") {
+			code = "contract"
+		}
+		found = append(found, &failure{Code: code, What: p.What, At: placeOf(g.Dir, p), Fix: p.Fix, exit: exit})
+	}
+	return found
 }

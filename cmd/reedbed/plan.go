@@ -132,6 +132,9 @@ func printPlan(out io.Writer, p converge.Plan) error {
 		b.WriteString("\ncontracts concerned\n")
 		for _, c := range p.Contracts {
 			fmt.Fprintf(&b, "  %s (%s), %s: %s\n", c.Name, c.Owner, c.File, strings.Join(c.Datasets, ", "))
+			for _, p := range c.Broken {
+				fmt.Fprintf(&b, "    BROKEN, tell %s: %s\n", c.Owner, p.Error())
+			}
 		}
 	}
 	if len(p.Samples) > 0 {
