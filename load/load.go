@@ -7,7 +7,8 @@
 // durable, and commits all of it with the moved cursor in one catalog
 // transaction. Until that transaction a crash leaves files nobody refers to;
 // after it the cycle is done. What is loaded depends on the journal alone, so
-// a replay into an empty catalog gives the same rows.
+// a replay into an empty catalog gives the same rows. Retry takes what did not
+// decode through the same steps again when it may decode.
 //
 // The package never talks to clients, never runs SQL, and never removes an
 // object: garbage collection, which knows who still reads it, does.
