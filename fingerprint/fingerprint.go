@@ -76,7 +76,7 @@ type Column struct {
 	// TailEntropy is the entropy in nats among the rows with a value that is not in Top.
 	TailEntropy float64 `json:"tail_entropy,omitempty"`
 
-	Sketch Sketch `json:"sketch,omitempty"` // nil where there was no room for it
+	Sketch Sketch `json:"sketch,omitempty"` // nil without values, and where there was no room for it
 }
 
 // Value is a frequent value of a category column.

@@ -30,7 +30,7 @@ func (f *Fingerprint) Metrics() []Metric {
 func (f *Fingerprint) columnMetrics(c *Column) []Metric {
 	values := f.Rows - c.Nulls
 	out := []Metric{shareMetric("nulls", c.Name, c.NullShare(f.Rows), f.Rows)}
-	if c.Kind != Other && c.Kind != Bool && (c.Sketch != nil || c.Entropy != nil) {
+	if c.Kind != Other && c.Kind != Bool && (c.Sketch != nil || c.Entropy != nil || values == 0) {
 		n := float64(c.Distinct)
 		out = append(out, Metric{Name: "distinct", Column: c.Name, Value: n, Error: n * c.Sketch.Error(), Count: true})
 	}

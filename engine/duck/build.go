@@ -38,6 +38,9 @@ func (d *DB) Build(ctx context.Context, r engine.Request) (reply engine.Reply, e
 	}
 	began := CPUTime()
 	w := writer{d: d, columns: stored(cells), order: order, key: r.Key, limit: r.Limits.Output}
+	if r.Survey != nil {
+		w.asked = d.questions(ctx, r.Survey)
+	}
 	rows := "SELECT " + selection(cells) + " FROM " + from(r.SQL)
 	if r.Rejects != "" {
 		reply.Output, reply.Rejected, err = d.split(ctx, w, rows, r.Rejects)
@@ -49,7 +52,7 @@ func (d *DB) Build(ctx context.Context, r engine.Request) (reply engine.Reply, e
 	}
 	reply.SQL = CPUTime() - began
 	if err == nil && r.Survey != nil {
-		err = d.survey(ctx, r, reply)
+		err = d.survey(ctx, r, reply, w.asked)
 	}
 	return reply, err
 }
@@ -117,7 +120,7 @@ func (d *DB) split(ctx context.Context, w writer, rows, rejects string) (out, re
 	if out, err = w.write(ctx, from+"NOT "+rejectCol, engine.RowsFile); err != nil {
 		return nil, nil, err
 	}
-	w.key = nil
+	w.key, w.asked = nil, nil
 	w.columns = append(slices.Clone(w.columns), dataset.Column{Name: engine.ReasonColumn, Type: "VARCHAR"})
 	why := "SELECT * EXCLUDE (" + rejectCol + "), " + text(rejects) + " AS " + engine.ReasonColumn +
 		" FROM " + ident(rowsTable) + " WHERE " + rejectCol
@@ -198,8 +201,9 @@ type writer struct {
 	columns []dataset.Column
 	order   string // an ORDER BY clause, or ""
 	key     []string
-	source  string // the person's text, where errors can be placed in it; or ""
-	limit   int64  // bytes a file may have; 0 for any
+	source  string     // the person's text, where errors can be placed in it; or ""
+	limit   int64      // bytes a file may have; 0 for any
+	asked   *questions // answered over the rows; or nil
 }
 
 // write stores a SELECT's rows under a name in the out folder. It then reads the
@@ -219,15 +223,29 @@ func (w writer) write(ctx context.Context, rows, name string) (*engine.Output, e
 	if w.limit > 0 && info.Size() > w.limit {
 		return nil, fmt.Errorf("%w: output: the rows need %d bytes, %d are allowed", engine.ErrLimit, info.Size(), w.limit)
 	}
-	out := &engine.Output{Bytes: info.Size(), Columns: w.columns}
-	out.Rows, out.Hash, out.Keyed, err = w.d.measure(ctx, "read_parquet("+text(path)+")", w.columns, w.key)
+	m, err := w.measure(ctx, "read_parquet("+text(path)+")")
 	if err != nil {
 		return nil, err
 	}
-	if out.Rows != wrote {
-		return nil, fmt.Errorf("%d rows were written but %d can be read back", wrote, out.Rows)
+	if m.rows != wrote {
+		return nil, fmt.Errorf("%d rows were written but %d can be read back", wrote, m.rows)
 	}
-	return out, nil
+	return &engine.Output{Bytes: info.Size(), Columns: w.columns, Rows: m.rows, Hash: m.hash, Keyed: m.keyed}, nil
+}
+
+// measure answers what is asked in the pass that hashes. A mistake in a question
+// costs a second pass, and one for each question.
+func (w writer) measure(ctx context.Context, relation string) (measured, error) {
+	if w.asked == nil || len(w.asked.exprs) == 0 {
+		return w.d.measure(ctx, relation, w.columns, w.key, nil)
+	}
+	m, err := w.d.measure(ctx, relation, w.columns, w.key, w.asked.exprs)
+	if err == nil {
+		w.asked.answered(m.asked)
+		return m, nil
+	}
+	w.d.askEach(ctx, w.asked, relation)
+	return w.d.measure(ctx, relation, w.columns, w.key, nil)
 }
 
 // explain names the reason behind errors whose own words do not: the system's

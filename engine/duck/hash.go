@@ -3,6 +3,7 @@ package duck
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"fmt"
 	"math"
 	"math/big"
@@ -98,9 +99,17 @@ func masked(name string) (list []string) {
 	return list
 }
 
-// measure counts and hashes the rows of a relation. With a key it hashes each
-// column, too, if the key is unique and nowhere NULL.
-func (d *DB) measure(ctx context.Context, relation string, columns []dataset.Column, key []string) (rows int64, h dataset.ContentHash, keyed *dataset.ColumnHashes, err error) {
+// measured is what one pass over the rows of a relation gives.
+type measured struct {
+	rows  int64
+	hash  dataset.ContentHash
+	keyed *dataset.ColumnHashes // with a key, if it is unique and nowhere NULL
+	asked []sql.NullFloat64
+}
+
+// measure counts and hashes the rows of a relation, with a key each column, too,
+// and computes the aggregates that are asked for beside.
+func (d *DB) measure(ctx context.Context, relation string, columns []dataset.Column, key, asked []string) (m measured, err error) {
 	if slices.ContainsFunc(columns, func(c dataset.Column) bool { return strings.HasPrefix(strings.ToLower(c.Name), ours) }) {
 		key = nil // our names would not be ours alone
 	}
@@ -116,13 +125,17 @@ func (d *DB) measure(ctx context.Context, relation string, columns []dataset.Col
 	// more expressions in the SQL cost a third of the whole on a small file.
 	var unique int64
 	sums := make([]*big.Int, len(list))
-	into := []any{&rows, &unique}
+	m.asked = make([]sql.NullFloat64, len(asked))
+	into := []any{&m.rows, &unique}
 	for i := range sums {
 		into = append(into, &sums[i])
 	}
-	query := "SELECT count(*), " + distinct + ", " + strings.Join(list, ", ") + " FROM " + relation
+	for i := range m.asked {
+		into = append(into, &m.asked[i])
+	}
+	query := "SELECT count(*), " + distinct + ", " + strings.Join(slices.Concat(list, asked), ", ") + " FROM " + relation
 	if err := d.conn.QueryRowContext(ctx, query).Scan(into...); err != nil {
-		return 0, h, nil, translate(err, "")
+		return m, translate(err, "")
 	}
 	next := func() (lanes dataset.ContentHash) {
 		for i := range lanes {
@@ -133,13 +146,13 @@ func (d *DB) measure(ctx context.Context, relation string, columns []dataset.Col
 		sums = sums[len(lanes):]
 		return lanes
 	}
-	h = next()
-	if len(key) == 0 || unique != rows {
-		return rows, h, nil, nil
+	m.hash = next()
+	if len(key) == 0 || unique != m.rows {
+		return m, nil
 	}
-	keyed = &dataset.ColumnHashes{Keys: next(), Columns: map[string]dataset.ContentHash{}}
+	m.keyed = &dataset.ColumnHashes{Keys: next(), Columns: map[string]dataset.ContentHash{}}
 	for _, name := range names {
-		keyed.Columns[name] = next()
+		m.keyed.Columns[name] = next()
 	}
-	return rows, h, keyed, nil
+	return m, nil
 }

@@ -36,7 +36,16 @@ func (d *DB) Survey(ctx context.Context, r engine.Request) (*fingerprint.Fingerp
 	if err != nil {
 		return nil, err
 	}
-	f, err := d.fingerprint(ctx, r, files, ident(r.Survey.Name))
+	relation := ident(r.Survey.Name)
+	q := d.questions(ctx, r.Survey)
+	if len(q.exprs) > 0 {
+		if values, err := d.row(ctx, relation, q.exprs...); err == nil {
+			q.answered(values)
+		} else {
+			d.askEach(ctx, q, relation)
+		}
+	}
+	f, err := d.fingerprint(ctx, r, files, q)
 	if err == nil {
 		f.Bytes, err = sizes(d.paths(r.Tables[i]))
 	}
@@ -98,19 +107,17 @@ func sizes(paths []string) (sum int64, err error) {
 }
 
 // survey takes the fingerprint of an output while its file is still there.
-func (d *DB) survey(ctx context.Context, r engine.Request, reply engine.Reply) error {
+func (d *DB) survey(ctx context.Context, r engine.Request, reply engine.Reply, q *questions) error {
 	path := filepath.Join(d.cfg.Out, engine.RowsFile)
-	relation := "read_parquet(" + text(path) + ")"
 	if len(r.Survey.Queries) > 0 {
 		// A view replaces the job's table of that name; the next job finds what is behind it.
-		behind := "SELECT * FROM " + relation
-		relation = ident(r.Survey.Name)
-		if err := d.exec(ctx, "CREATE OR REPLACE TEMP VIEW "+relation+" AS "+behind); err != nil {
-			return fmt.Errorf("open the output as %s: %w", relation, translate(err, ""))
+		behind := "SELECT * FROM read_parquet(" + text(path) + ")"
+		if err := d.exec(ctx, "CREATE OR REPLACE TEMP VIEW "+ident(r.Survey.Name)+" AS "+behind); err != nil {
+			return fmt.Errorf("open the output as %s: %w", ident(r.Survey.Name), translate(err, ""))
 		}
 		d.views[r.Survey.Name] = behind
 	}
-	f, err := d.fingerprint(ctx, r, []string{path}, relation)
+	f, err := d.fingerprint(ctx, r, []string{path}, q)
 	if err != nil {
 		return err
 	}
@@ -121,24 +128,23 @@ func (d *DB) survey(ctx context.Context, r engine.Request, reply engine.Reply) e
 	return nil
 }
 
-// fingerprint reads the statistics of columns from files, and runs a survey's SQL
-// over the relation that they are.
-func (d *DB) fingerprint(ctx context.Context, r engine.Request, files []string, relation string) (*fingerprint.Fingerprint, error) {
+// fingerprint reads the statistics of columns from files, adds the answers of
+// questions that were asked already, and asks the queries.
+func (d *DB) fingerprint(ctx context.Context, r engine.Request, files []string, q *questions) (*fingerprint.Fingerprint, error) {
 	s := r.Survey
 	f, err := scan.Files(files, scan.Options{Start: r.Start, End: r.End, Categories: s.Categories, Received: s.Received})
 	if err != nil {
 		return nil, err
 	}
-	numbers := d.aggregates(ctx, slices.Concat(measures(s.Measures), violations(s.Violations)), relation)
 	for i, m := range s.Measures {
-		measured := fingerprint.Measure{Name: m.Name, Rows: f.Rows, Value: numbers[i].value, Error: numbers[i].said()}
-		f.Measures = append(f.Measures, measured)
+		n := q.answers[i]
+		f.Measures = append(f.Measures, fingerprint.Measure{Name: m.Name, Rows: f.Rows, Value: n.value, Error: n.said()})
 	}
 	for i, v := range s.Violations {
-		f.Checks = append(f.Checks, numbers[len(s.Measures)+i].check(v.Name, false))
+		f.Checks = append(f.Checks, q.answers[len(s.Measures)+i].check(v.Name, false))
 	}
-	for _, q := range s.Queries {
-		f.Checks = append(f.Checks, d.ask(ctx, q.SQL).check(q.Name, true))
+	for _, rule := range s.Queries {
+		f.Checks = append(f.Checks, d.ask(ctx, rule.SQL).check(rule.Name, true))
 	}
 	slices.SortStableFunc(f.Measures, func(a, b fingerprint.Measure) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortStableFunc(f.Checks, func(a, b fingerprint.Check) int { return cmp.Compare(a.Name, b.Name) })
@@ -171,48 +177,50 @@ func (n number) check(name string, whole bool) fingerprint.Check {
 	return c
 }
 
-// aggregate is a person's expression within the one of ours that is asked for.
-type aggregate struct{ theirs, ours string }
-
-func measures(list []engine.Expr) (out []aggregate) {
-	for _, m := range list {
-		out = append(out, aggregate{m.SQL, "CAST((\n" + m.SQL + "\n) AS DOUBLE)"})
-	}
-	return out
+// questions are a survey's measures, then its violations, each as an aggregate
+// that gives a DOUBLE; and their answers.
+type questions struct {
+	exprs   []string // of those that were admitted
+	places  []int    // of each among the answers
+	answers []number
 }
 
-func violations(list []engine.Expr) (out []aggregate) {
-	for _, v := range list {
-		out = append(out, aggregate{v.SQL, "CAST(count(*) FILTER (WHERE ((\n" + v.SQL + "\n) IS TRUE)) AS DOUBLE)"})
-	}
-	return out
-}
-
-// aggregates computes all in one statement. Only when that fails they are computed
-// one by one, so that each mistake is told where it belongs.
-func (d *DB) aggregates(ctx context.Context, list []aggregate, relation string) []number {
-	out := make([]number, len(list))
-	var exprs []string
-	var places []int
-	for i, a := range list {
-		if out[i].err = d.admitExpression(ctx, a.theirs); out[i].err == nil {
-			exprs, places = append(exprs, a.ours), append(places, i)
-		}
-	}
-	if len(exprs) == 0 {
-		return out
-	}
-	values, err := d.row(ctx, relation, exprs...)
-	for j, i := range places {
-		if err == nil {
-			out[i] = finite(values[j])
-		} else if alone, failed := d.row(ctx, relation, exprs[j]); failed != nil {
-			out[i].err = failed
+// questions admits a survey's expressions. What is refused is answered so.
+func (d *DB) questions(ctx context.Context, s *engine.Survey) *questions {
+	q := &questions{answers: make([]number, len(s.Measures)+len(s.Violations))}
+	for i := range q.answers {
+		var theirs, ours string
+		if i < len(s.Measures) {
+			theirs = s.Measures[i].SQL
+			ours = "CAST((\n" + theirs + "\n) AS DOUBLE)"
 		} else {
-			out[i] = finite(alone[0])
+			theirs = s.Violations[i-len(s.Measures)].SQL
+			ours = "CAST(count(*) FILTER (WHERE ((\n" + theirs + "\n) IS TRUE)) AS DOUBLE)"
+		}
+		if err := d.admitExpression(ctx, theirs); err != nil {
+			q.answers[i].err = err
+			continue
+		}
+		q.exprs, q.places = append(q.exprs, ours), append(q.places, i)
+	}
+	return q
+}
+
+func (q *questions) answered(values []sql.NullFloat64) {
+	for i, place := range q.places {
+		q.answers[place] = finite(values[i])
+	}
+}
+
+// askEach tells each mistake where it belongs.
+func (d *DB) askEach(ctx context.Context, q *questions, relation string) {
+	for i, place := range q.places {
+		if values, err := d.row(ctx, relation, q.exprs[i]); err != nil {
+			q.answers[place].err = err
+		} else {
+			q.answers[place] = finite(values[0])
 		}
 	}
-	return out
 }
 
 // admitExpression admits a text that is one expression and nothing else.

@@ -174,6 +174,10 @@ func (c *column) finish(rows int64) fingerprint.Column {
 	if out.Kind == fingerprint.Other {
 		return *out
 	}
+	if c.values == 0 {
+		out.Sketch = nil
+		return *out
+	}
 	out.Distinct = min(int64(math.Round(out.Sketch.Estimate())), c.values)
 	if c.categories != nil {
 		all := make([]fingerprint.Value, 0, len(c.categories))
