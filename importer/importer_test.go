@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/reedbed/reedbed/collect/protocol"
 	"github.com/reedbed/reedbed/event"
 	"github.com/reedbed/reedbed/importer"
 )
@@ -443,5 +444,17 @@ func TestBatchesAreBounded(t *testing.T) {
 	}
 	if len(sizes) < 3 || slices.Max(sizes) > 1000 {
 		t.Errorf("batches of %v items", sizes)
+	}
+}
+
+// A record that is refused for its size has the id it has when the limit is
+// raised and the file imported again: then the two are one event.
+func TestRefusedRecordsKeepTheirID(t *testing.T) {
+	text := `{"name":"P","properties":{"pad":"` + strings.Repeat("x", 2000) + `"}}` + "\n"
+	small, _ := importText(t, text, importer.Options{Format: "ndjson", Limits: protocol.Limits{EventBytes: 1000}})
+	large, _ := importText(t, text, importer.Options{Format: "ndjson"})
+	before, after := small.items()[0], large.items()[0]
+	if before.Refusal.Code != protocol.CodeTooLarge || after.Refusal.Code != "" || string(before.Raw) != string(after.Raw) {
+		t.Errorf("%v %.80s\n%v %.80s", before.Refusal, before.Raw, after.Refusal, after.Raw)
 	}
 }

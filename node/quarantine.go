@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 
@@ -45,8 +46,7 @@ func (n *Node) retryQuarantine(ctx context.Context, r RetryRequest) (out Retried
 		out.Tried, err = n.loader.Preview(ctx, ask, r.Limits)
 		return out, err
 	}
-	own := protocolLimits(n.project.Config)
-	out.Restart = own.EventBytes != r.Limits.EventBytes
+	out.Restart = !bytes.Equal(protocolLimits(n.project.Config).Identity(), r.Limits.Identity())
 	out.Tried, err = n.loader.Retry(ctx, ask)
 	return out, err
 }
