@@ -50,6 +50,9 @@ func bindFiles(ctx context.Context, e Engine, sem stage.Semantics, builtins []da
 		}
 		known[name], d.columns[name], out.Sides[name] = dataset.None, res, side
 	}
+	if err := d.takeSchemas(p, known, out.Sides); err != nil {
+		return d, out, err
+	}
 	files, problems := stage.ReadFolder(p.Stages, "stages")
 	d.problems = append(d.problems, problems...)
 	sorted, problems := stage.Order(files, known)

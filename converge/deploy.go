@@ -23,6 +23,7 @@ type Project struct {
 	Stages    fs.FS // the stages folder
 	Data      fs.FS // the data folder: small side inputs
 	Contracts fs.FS // what teams expect of others' datasets; nil: nothing
+	Schemas   fs.FS // JSON Schemas of events; nil: none
 	// DataDir is the absolute path of Data, for the engine to read.
 	DataDir string
 	// GitRevision is the commit the files are of, "" if that is not known.
@@ -165,7 +166,7 @@ func (d *deployment) sideFiles(data fs.FS) []string {
 		name := strings.TrimSuffix(f, ".csv")
 		if !stage.ValidName(name) || stage.Reserved(name) {
 			d.problem(path.Join("data", f), 0, fmt.Sprintf("%q cannot name a side input", name),
-				"name the file with a-z, 0-9 and _, beginning with a letter; raw, quarantine and names that end in _rejected are taken")
+				"name the file with a-z, 0-9 and _, beginning with a letter; raw, quarantine, schemas and names that end in _rejected are taken")
 			continue
 		}
 		names = append(names, name)
@@ -274,7 +275,7 @@ func (d *deployment) runnable(b bound) *deployed {
 	x := &deployed{stage: b.stage, identity: b.identity, driver: b.rowWise, columns: b.columns}
 	for _, name := range b.stage.InputNames() {
 		in := input{name: name, window: b.stage.Window(name), columns: d.columns[name]}
-		in.seen, in.all = b.analysis.Sees(in.columns)
+		in.seen, in.all = b.analysis.Sees(name, in.columns)
 		x.inputs = append(x.inputs, in)
 	}
 	return x

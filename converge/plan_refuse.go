@@ -2,7 +2,6 @@ package converge
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -48,7 +47,7 @@ func (d *proposal) refuse() {
 			}
 			continue
 		}
-		name := strings.TrimSuffix(path.Base(p.File), path.Ext(p.File))
+		name := datasetOf(p.File)
 		d.plan.Refusals = append(d.plan.Refusals, d.refusal(name, d.blame(name, p)))
 	}
 }

@@ -213,6 +213,9 @@ func (d *proposal) compareSide(s sideInput) {
 	c := Change{FileChange: dataset.FileChange{File: s.File}, Dataset: s.Spec.Name}
 	i := slices.IndexFunc(d.before.Sides, func(o sqlite.Side) bool { return o.Spec.Name == s.Spec.Name })
 	switch {
+	case s.Spec.Name == dataset.Schemas:
+		d.compareSchemas(s)
+		return
 	case i < 0:
 		c.Changes, c.Recomputes = []string{"new side input"}, true
 	case s.Version != 0 && s.Version == d.before.Sides[i].Version:

@@ -2,6 +2,7 @@ package converge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -70,15 +71,7 @@ func newPlays(t *testing.T, pool *engine.Pool, objects *store.Store) *plays {
 		HashScheme: "test", Workers: 2, Log: slog.New(slog.DiscardHandler), Registry: p.reg,
 		Watermark: func(context.Context) (time.Time, error) { return time.Time{}, nil },
 	})
-	stages, err := fs.Sub(examples.FS, "plays/stages")
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := filepath.Abs("../examples/plays/data")
-	if err != nil {
-		t.Fatal(err)
-	}
-	problems, err := p.Deploy(t.Context(), Project{Stages: stages, Data: os.DirFS(data), DataDir: data})
+	problems, err := p.Deploy(t.Context(), playsProject(t))
 	if err != nil || len(problems) > 0 {
 		t.Fatal(problems, err)
 	}
@@ -93,6 +86,21 @@ func newPlays(t *testing.T, pool *engine.Pool, objects *store.Store) *plays {
 		}
 	})
 	return p
+}
+
+// playsProject is the files of examples/plays.
+func playsProject(t *testing.T) Project {
+	t.Helper()
+	stages, failed := fs.Sub(examples.FS, "plays/stages")
+	schemas, err := fs.Sub(examples.FS, "plays/schemas")
+	if err := errors.Join(failed, err); err != nil {
+		t.Fatal(err)
+	}
+	data, err := filepath.Abs("../examples/plays/data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Project{Stages: stages, Data: os.DirFS(data), DataDir: data, Schemas: schemas}
 }
 
 func (p *plays) load(t *testing.T, segments ...dataset.NewSegment) {

@@ -188,7 +188,7 @@ func (d *deployment) fromFolder(ctx context.Context, p Project, before sqlite.De
 		return def, err
 	}
 	d.takeContracts(&def, texts)
-	return def, nil
+	return def, d.readSchemas(ctx, p, before, &def)
 }
 
 // contractFiles reads the contracts of consumers: texts by file.
@@ -273,7 +273,7 @@ func Digest(text []byte) string {
 
 // sideOnRecord is a side input as it was deployed.
 func sideOnRecord(s sqlite.Side) dataset.SideInput {
-	return dataset.SideInput{Spec: s.Spec, File: s.File, Digest: s.Digest, Version: s.Version}
+	return dataset.SideInput{Spec: s.Spec, File: s.File, Digest: s.Digest, Files: s.Files, Version: s.Version}
 }
 
 // fromRecord takes the definitions of a set on record.

@@ -231,6 +231,10 @@ func TestLintSaysWhere(t *testing.T) {
 		"some rows inside":      {header("") + "SELECT a FROM (SELECT a FROM raw LIMIT 10%) ORDER BY a", 7, "LIMIT without"},
 		"one of each":           {header("") + "SELECT DISTINCT ON (a) * FROM raw", 7, "DISTINCT ON"},
 		"file":                  {header("") + "SELECT a FROM raw, read_csv('x.csv')", 7, "read_csv"},
+		"schemas not listed":    {header("") + "SELECT a,\n schema_errors(name, NULL, name) AS e FROM raw", 8, "calls schema_errors()"},
+		"schemas in the rule":   {header("rejects: \"schema_errors(name, NULL, name) IS NOT NULL\"\n") + "SELECT a, name FROM raw", 6, "calls schema_errors()"},
+		"schemas not called":    {strings.Replace(header(""), "same}\n", "same}\n  schemas: {window: latest}\n", 1) + "SELECT * FROM raw", 6, "schemas"},
+		"no schemas":            {strings.Replace(header(""), "same}\n", "same}\n  schemas: {window: latest}\n", 1) + "SELECT schema_errors(name, NULL, name) AS e FROM raw", 6, "input schemas does not exist"},
 		"unknown function":      {header("") + "SELECT\n geo_contry(name)\nFROM raw", 8, "geo_contry"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -298,7 +302,7 @@ func TestSees(t *testing.T) {
 		"SELECT a FROM t, (VALUES (1)) v(z)":                    all,
 		"SELECT a FROM t WHERE (k, a) IN (SELECT s FROM s)":     all,
 	} {
-		seen, every := analyse(t, p, sql).Sees(columns)
+		seen, every := analyse(t, p, sql).Sees("raw", columns)
 		got := strings.Join(seen, " ")
 		if every {
 			got = all
@@ -313,7 +317,7 @@ func TestSees(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, err := analyse(t, p, "SELECT a AS c FROM t").WithRejects(rejects.AST)
-	if seen, every := a.Sees(columns); err != nil || every || strings.Join(seen, " ") != "a c" {
+	if seen, every := a.Sees("raw", columns); err != nil || every || strings.Join(seen, " ") != "a c" {
 		t.Errorf("with a rejects rule: %q, all %v, %v", seen, every, err)
 	}
 }

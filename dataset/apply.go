@@ -29,11 +29,14 @@ const (
 	Upgrade  Action = "upgrade"  // a release computes the same text otherwise
 )
 
-// SideInput is a small file of the project as it is put to work.
+// SideInput is a small file of the project as it is put to work, or several that
+// are one table.
 type SideInput struct {
 	Spec   Spec
 	File   string
 	Digest string // SHA-256 of the file's bytes, in hex
+	// Files are the digests of several files, by path.
+	Files map[string]string
 	// Segment is new content; nil keeps what is promoted, or puts back the
 	// content of Version if that is not 0.
 	Segment *NewSegment

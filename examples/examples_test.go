@@ -52,8 +52,12 @@ func TestStagesHaveAnOwnerAndAskNoClock(t *testing.T) {
 }
 
 func exists(project, input string) bool {
-	if input == "raw" {
+	switch input {
+	case "raw":
 		return true
+	case "schemas":
+		files, err := fs.Glob(examples.FS, path.Join(project, "schemas/*/*.json"))
+		return err == nil && len(files) > 0
 	}
 	_, stage := fs.Stat(examples.FS, path.Join(project, "stages", input+".sql"))
 	_, data := fs.Stat(examples.FS, path.Join(project, "data", input+".csv"))

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -23,16 +24,29 @@ import (
 // Definitions are the files of a project that say what is computed, on their way
 // to whoever runs the project.
 type Definitions struct {
-	// Files by their path in the project: stages/x.sql, data/y.csv, contracts/z.yaml.
+	// Files by their path in the project: stages/x.sql, data/y.csv,
+	// schemas/event/1-0-0.json, contracts/z.yaml.
 	Files map[string][]byte `json:"files"`
 	// GitRevision is the commit they are of, "-dirty" behind it when they are not
 	// all as committed; empty outside a repository.
 	GitRevision string `json:"git_revision"`
 }
 
-// definitionFiles are the files definitions consist of, by folder.
-func definitionFiles() map[string]string {
-	return map[string]string{"stages": ".sql", "data": ".csv", "contracts": ".yaml"}
+// definitionFiles are the files definitions consist of, as patterns by folder. A
+// schema outside of its event's folder is one, so that somebody says it is wrong.
+func definitionFiles() map[string][]string {
+	return map[string][]string{"stages": {"*.sql"}, "data": {"*.csv"}, "schemas": {"*.json", "*/*.json"}, "contracts": {"*.yaml"}}
+}
+
+// isDefinitionFile reports whether a path is one of the patterns' and leads
+// nowhere else.
+func isDefinitionFile(name string) bool {
+	folder, file, _ := strings.Cut(name, "/")
+	return path.Clean(name) == name && filepath.IsLocal(filepath.FromSlash(name)) &&
+		slices.ContainsFunc(definitionFiles()[folder], func(pattern string) bool {
+			matches, err := path.Match(pattern, file)
+			return matches && err == nil
+		})
 }
 
 // ReadDefinitions reads the definitions in a folder. A folder without stages/ is
@@ -46,17 +60,19 @@ func ReadDefinitions(dir string) (Definitions, error) {
 	defer root.Close() // opened for reading
 	if info, err := root.Stat("stages"); err != nil || !info.IsDir() {
 		return out, &dataset.Refusal{
-			Code: "no_definitions", What: dir + " has no folder stages", Fix: "name the folder that holds stages/, data/ and contracts/: --from FOLDER",
+			Code: "no_definitions", What: dir + " has no folder stages", Fix: "name the folder that holds stages/, data/, schemas/ and contracts/: --from FOLDER",
 		}
 	}
-	for folder, extension := range definitionFiles() {
-		names, err := fs.Glob(root.FS(), folder+"/*"+extension)
-		if err != nil {
-			return out, err
-		}
-		for _, name := range names {
-			if out.Files[name], err = fs.ReadFile(root.FS(), name); err != nil {
+	for folder, patterns := range definitionFiles() {
+		for _, pattern := range patterns {
+			names, err := fs.Glob(root.FS(), folder+"/"+pattern)
+			if err != nil {
 				return out, err
+			}
+			for _, name := range names {
+				if out.Files[name], err = fs.ReadFile(root.FS(), name); err != nil {
+					return out, err
+				}
 			}
 		}
 	}
@@ -97,15 +113,14 @@ func (n *Node) place(def Definitions, fn func(converge.Project) error) (err erro
 		}
 	}
 	for name, text := range def.Files {
-		folder, base := path.Split(name)
-		extension, known := definitionFiles()[strings.TrimSuffix(folder, "/")]
-		if !known || path.Ext(base) != extension || path.Clean(name) != name || !filepath.IsLocal(filepath.FromSlash(name)) {
+		if !isDefinitionFile(name) {
 			return &dataset.Refusal{
 				Code: "not_a_definition", What: fmt.Sprintf("%q is no file of definitions", name),
-				Fix: "send files such as stages/x.sql, data/y.csv and contracts/z.yaml",
+				Fix: "send files such as stages/x.sql, data/y.csv, schemas/event/1-0-0.json and contracts/z.yaml",
 			}
 		}
-		if err := os.WriteFile(filepath.Join(dir, folder, base), text, 0o600); err != nil {
+		file := filepath.Join(dir, filepath.FromSlash(name))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, text, 0o600)); err != nil {
 			return err
 		}
 	}
@@ -124,7 +139,7 @@ func withDefinitions(dir string, fn func(converge.Project) error) error {
 	}
 	defer root.Close() // opened for reading
 	p := converge.Project{DataDir: filepath.Join(dir, "data")}
-	for folder, into := range map[string]*fs.FS{"stages": &p.Stages, "data": &p.Data, "contracts": &p.Contracts} {
+	for folder, into := range map[string]*fs.FS{"stages": &p.Stages, "data": &p.Data, "schemas": &p.Schemas, "contracts": &p.Contracts} {
 		if *into, err = fs.Sub(root.FS(), folder); err != nil {
 			return err
 		}
@@ -315,13 +330,13 @@ func (n *Node) differences(ctx context.Context, def Definitions) ([]stage.Proble
 			differs(f.File, "differs from what is deployed")
 		}
 	}
-	for _, s := range deployed.Sides {
-		seen[s.File] = true
-		switch text, there := def.Files[s.File]; {
+	for file, digest := range sideDigests(deployed.Sides) {
+		seen[file] = true
+		switch text, there := def.Files[file]; {
 		case !there:
-			differs(s.File, "is deployed and no longer there")
-		case s.Digest != converge.Digest(text):
-			differs(s.File, "differs from what is deployed")
+			differs(file, "is deployed and no longer there")
+		case digest != converge.Digest(text):
+			differs(file, "differs from what is deployed")
 		}
 	}
 	for file, before := range deployed.Contracts {
@@ -341,6 +356,19 @@ func (n *Node) differences(ctx context.Context, def Definitions) ([]stage.Proble
 	}
 	slices.SortFunc(out, func(a, b stage.Problem) int { return cmp.Compare(a.File, b.File) })
 	return out, nil
+}
+
+// sideDigests are the digests of the files that side inputs are made of.
+func sideDigests(sides []sqlite.Side) map[string]string {
+	out := map[string]string{}
+	for _, s := range sides {
+		if s.Spec.Name == dataset.Schemas {
+			maps.Copy(out, s.Files)
+			continue
+		}
+		out[s.File] = s.Digest
+	}
+	return out
 }
 
 // isDefinition reports whether a file is a revision on record; blanks around the

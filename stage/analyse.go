@@ -11,7 +11,7 @@ import (
 
 // Analysis is what the parsed SQL of a stage says.
 type Analysis struct {
-	Tables    []string // relations read, without the query's own CTEs
+	Tables    []string // relations read, also by functions, without the query's own CTEs
 	Functions []string // functions called, lower case; SQL's current_date and the like too
 	Sources   []string // table functions in FROM clauses that read what is no input
 	Sampled   bool     // some relation is sampled
@@ -58,6 +58,12 @@ func (a *Analysis) gather() {
 	c.collect(a.rejects, map[string]bool{})
 	a.Tables, a.Functions = slices.Sorted(maps.Keys(c.tables)), slices.Sorted(maps.Keys(c.functions))
 	a.Sources, a.Sampled = slices.Sorted(maps.Keys(c.sources)), c.sampled
+	for f, table := range readers {
+		if c.functions[f] && !slices.Contains(a.Tables, table) {
+			a.Tables = append(a.Tables, table)
+		}
+	}
+	slices.Sort(a.Tables)
 }
 
 type collector struct {
@@ -149,6 +155,16 @@ func (n node) table() string { return strings.ToLower(n.text("table_name")) }
 func cteQuery(entry any) (string, node) {
 	e, _ := entry.(map[string]any)
 	return strings.ToLower(node(e).text("key")), node(e).child("value").child("query").child("node")
+}
+
+// callsFor names the function through which a table is read, "" for none.
+func (a Analysis) callsFor(table string) string {
+	for f, reads := range readers {
+		if reads == table && slices.Contains(a.Functions, f) {
+			return f
+		}
+	}
+	return ""
 }
 
 // Volatile lists the called functions whose result is not a function of the

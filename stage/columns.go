@@ -13,7 +13,10 @@ import (
 //
 // It errs towards more: every part of every name counts, wherever it stands, and
 // whatever says "all columns" in some way counts as all of them.
-func (a Analysis) Sees(columns []dataset.Column) (seen []string, all bool) {
+func (a Analysis) Sees(input string, columns []dataset.Column) (seen []string, all bool) {
+	if a.callsFor(input) != "" {
+		return nil, true
+	}
 	n := naming{tables: map[string]bool{}, parts: map[string]bool{}}
 	n.walk(a.root)
 	n.walk(a.rejects)

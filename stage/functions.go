@@ -1,6 +1,10 @@
 package stage
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/reedbed/reedbed/dataset"
+)
 
 // The engine's aggregate and window functions, and those whose result is not a
 // function of their arguments, as DuckDB 1.5.5 lists them in duckdb_functions().
@@ -24,6 +28,9 @@ var (
 	// pureSources are the table functions that read nothing but their arguments.
 	pureSources = words(`generate_series json_each json_tree range repeat unnest`)
 )
+
+// readers are the functions that read a table beside their arguments.
+var readers = map[string]string{"schema_errors": dataset.Schemas}
 
 func words(s string) map[string]bool {
 	out := map[string]bool{}

@@ -58,7 +58,7 @@ func FuzzAnalyse(f *testing.F) {
 		a.RowWise("d")
 		a.RowWise("a")
 		columns := []dataset.Column{{Name: "b"}, {Name: "c"}}
-		if seen, all := a.Sees(columns); all && seen != nil || len(seen) > len(columns) {
+		if seen, all := a.Sees("raw", columns); all && seen != nil || len(seen) > len(columns) {
 			t.Errorf("sees %q of %v", seen, columns)
 		}
 	})

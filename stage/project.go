@@ -155,6 +155,9 @@ func (o *order) window(s *Stage, input string, grain dataset.Grain) bool {
 }
 
 func (o *order) suggest(input string) string {
+	if input == dataset.Schemas {
+		return "put a schema into schemas/EVENT/1-0-0.json, such as schemas/track_played/1-0-0.json for the event Track Played"
+	}
 	var names []string
 	for name := range o.byName {
 		names = append(names, name)
@@ -175,6 +178,13 @@ func (s *Stage) CheckTables(a Analysis) []Problem {
 	var out []Problem
 	declared := s.InputNames()
 	for _, table := range a.Tables {
+		if f := a.callsFor(table); f != "" && !slices.Contains(declared, table) {
+			out = append(out, Problem{
+				File: s.File, Line: s.lineOf(f), What: fmt.Sprintf("the SQL calls %s(), which reads %s, and the header does not list it", f, table),
+				Fix: fmt.Sprintf("add `%s: {window: latest}` under inputs", table),
+			})
+			continue
+		}
 		if !slices.Contains(declared, table) {
 			out = append(out, Problem{
 				File: s.File, Line: s.SQLLine, What: fmt.Sprintf("the SQL reads %s, which the header does not list", table),

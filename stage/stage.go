@@ -104,7 +104,7 @@ func ValidName(s string) bool { return namePattern.MatchString(s) }
 
 // Reserved reports whether only Reedbed makes datasets of this name.
 func Reserved(name string) bool {
-	return strings.HasSuffix(name, "_rejected") || name == dataset.Raw || name == dataset.Quarantine
+	return strings.HasSuffix(name, "_rejected") || slices.Contains([]string{dataset.Raw, dataset.Quarantine, dataset.Schemas}, name)
 }
 
 // Parse reads a stage file. The problems are complete for what can be seen
@@ -115,7 +115,7 @@ func Parse(name, file, text string) (*Stage, []Problem) {
 		return nil, []Problem{{File: file, What: fmt.Sprintf("%q is not a dataset name", name), Fix: "name the file with a-z, 0-9 and _, beginning with a letter"}}
 	}
 	if Reserved(name) {
-		return nil, []Problem{{File: file, What: fmt.Sprintf("the name %s is taken", name), Fix: "raw, quarantine and names that end in _rejected are made by Reedbed; rename the file"}}
+		return nil, []Problem{{File: file, What: fmt.Sprintf("the name %s is taken", name), Fix: "raw, quarantine, schemas and names that end in _rejected are made by Reedbed; rename the file"}}
 	}
 	problem := s.split(text)
 	if problem != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 type applyCmd struct {
-	From string `placeholder:"FOLDER" help:"Folder with stages/, data/ and contracts/; the project's own if left out."`
+	From string `placeholder:"FOLDER" help:"Folder with stages/, data/, schemas/ and contracts/; the project's own if left out."`
 	Wait bool   `help:"Wait until everything is computed, and set what was predicted against what came of it."`
 }
 

@@ -19,7 +19,7 @@ import (
 )
 
 type planCmd struct {
-	From     string `placeholder:"FOLDER" help:"Folder with stages/, data/ and contracts/; the project's own if left out."`
+	From     string `placeholder:"FOLDER" help:"Folder with stages/, data/, schemas/ and contracts/; the project's own if left out."`
 	Sample   int    `default:"3" placeholder:"N" help:"Partitions of each stage that changes, or reads a side input that does, to compute as deployed and as planned; 0 for none."`
 	ExitCode bool   `help:"Exit with 2 if anything would change."`
 	Last     bool   `help:"Instead, set what was predicted of the last apply against what came of it."`

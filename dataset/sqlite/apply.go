@@ -124,6 +124,7 @@ type Side struct {
 	File    string
 	Version int64
 	Digest  string
+	Files   map[string]string // digests of several files that are one table, by path
 	Rows    int64
 	Hash    dataset.ContentHash
 	Objects []string // the store's ids
@@ -221,7 +222,10 @@ func (t *tx) side(name string, s deployedSide) (Side, error) {
 		return Side{}, err
 	}
 	d.Spec.Columns = s.Columns
-	out := Side{Spec: d.Spec, File: "data/" + name + ".csv", Version: s.Version, Digest: s.Digest}
+	out := Side{Spec: d.Spec, File: "data/" + name + ".csv", Version: s.Version, Digest: s.Digest, Files: s.Files}
+	if name == dataset.Schemas {
+		out.File = name // a folder
+	}
 	found, err := t.segments("partition_id = ? AND added_in <= ? AND (removed_in IS NULL OR removed_in > ?)", p.id, s.Version, s.Version)
 	out.Rows, out.Hash = total(found)
 	for _, x := range found {

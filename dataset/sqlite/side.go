@@ -17,6 +17,8 @@ type deployedSide struct {
 	Version int64            `json:"version"`
 	Digest  string           `json:"digest"` // SHA-256 of the file's bytes, in hex
 	Columns []dataset.Column `json:"columns"`
+	// Files are the digests of several files that are one table, by path.
+	Files map[string]string `json:"files,omitempty"`
 }
 
 func (s deployedSide) same(o deployedSide) bool {
@@ -32,7 +34,7 @@ func (t *tx) applySides(sides []dataset.SideInput) (map[string]deployedSide, err
 		if err != nil {
 			return nil, fmt.Errorf("deploy %s: %w", s.File, err)
 		}
-		out[s.Spec.Name] = deployedSide{number, s.Digest, s.Spec.Columns}
+		out[s.Spec.Name] = deployedSide{number, s.Digest, s.Spec.Columns, s.Files}
 	}
 	return out, nil
 }

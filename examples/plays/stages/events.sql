@@ -1,9 +1,11 @@
 /* @stage
 owner: platform
-description: Every event with the columns all teams need, typed and enriched.
+description: Every event with the columns all teams need, typed and enriched. What breaks its schema is in events_rejected.
 partition: hour
 inputs:
   raw: {window: same}
+  schemas: {window: latest}
+rejects: "schema_errors IS NOT NULL"
 contract:
   columns:
     event_id: {not_null: true}
@@ -37,7 +39,9 @@ SELECT
     properties,
     id_conflict,
     time_corrected,
-    time_implausible
+    time_implausible,
+    -- A track event has a schema by its name, any other by its type. Without a version it is held to the newest.
+    schema_errors(CASE WHEN type = 'track' THEN name ELSE type END, extra ->> '$.schema_version', properties) AS schema_errors
 FROM (
     -- Servers that pass events on say in the context which client they speak for.
     SELECT *, coalesce(context ->> '$.userAgent', user_agent) AS agent FROM raw
