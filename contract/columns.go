@@ -2,6 +2,7 @@ package contract
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -128,7 +129,7 @@ func (l *Literal) number() *float64 {
 		return nil
 	}
 	f, err := strconv.ParseFloat(l.Text, 64)
-	if err != nil || f != f { //nolint:gocritic // NaN is no number to compare with
+	if err != nil || math.IsNaN(f) {
 		return nil
 	}
 	return &f

@@ -216,6 +216,18 @@ func TestNeedsMet(t *testing.T) {
 	})
 }
 
+// What a measure gave by other SQL is not what it gives.
+func TestMeasureOfOtherSQL(t *testing.T) {
+	was, is := Profile{Measures: []Formula{{"m", "avg(x)", 1}}}, Profile{Measures: []Formula{{"m", "avg(y)", 1}}}
+	f := &fingerprint.Fingerprint{Measures: []fingerprint.Measure{{Name: "m", Value: new(1.0)}}}
+	for _, e := range was.Needs().Violations {
+		f.Checks = append(f.Checks, fingerprint.Check{Name: e.Name})
+	}
+	if !was.Needs().Met(f) || is.Needs().Met(f) {
+		t.Errorf("met by the same SQL: %v, by other SQL: %v", was.Needs().Met(f), is.Needs().Met(f))
+	}
+}
+
 // The identity is of what is judged.
 func TestIdentity(t *testing.T) {
 	base := mustParse(t, terms("columns: {c: {min: 1, not_null: true}}", "rows: {min: 1}"))
@@ -244,8 +256,8 @@ func BenchmarkJudge(b *testing.B) {
 		b.Fatal(problems)
 	}
 	r := f.Contracts[0].Rules()
-	print := answered(r, 1000, 0)
+	f1000 := answered(r, 1000, 0)
 	for b.Loop() {
-		r.Judge(print, Facts{})
+		r.Judge(f1000, Facts{})
 	}
 }

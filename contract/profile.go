@@ -60,7 +60,9 @@ func (r *reader) formulas(f strictyaml.Field) []Formula {
 	return out
 }
 
-// Needs are what the engine must find out for the profile.
+// Needs are what the engine must find out for the profile. A measure keeps its
+// name when its SQL changes; a check that counts nothing stands beside it, so that
+// a value that was taken by other SQL does not meet the needs.
 func (p Profile) Needs() Needs {
 	var n Needs
 	for _, c := range p.Entropy {
@@ -68,6 +70,7 @@ func (p Profile) Needs() Needs {
 	}
 	for _, m := range p.Measures {
 		n.Measures = append(n.Measures, Expr{Name: m.Name, SQL: m.SQL})
+		n.Violations = append(n.Violations, Expr{Name: named("measures."+m.Name, m.SQL).Name, SQL: "false"})
 	}
 	return n
 }

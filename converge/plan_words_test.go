@@ -59,9 +59,9 @@ volatile: true
 */
 SELECT 1`, []string{
 			"owner: was a, is b", "description: was none, is of b", "rejects: was none, is id IS NULL",
-			`contract: was none, is {"rows":{"min":1}}`, `key: was ["id"], is ["id","name"]`, "late.debounce: was 30s, is 1m",
+			`key: was ["id"], is ["id","name"]`, "late.debounce: was 30s, is 1m",
 			"late.allowance: was none, is 1h", `equal: was none, is {"price":2}`, "release: was none, is r", "volatile: was none, is true",
-			"reads rates (window latest)", "window of raw: was same, is -1h..+1h",
+			"reads rates (window latest)", "window of raw: was same, is -1h..+1h", "contract.rows: new: the number of rows is at least 1",
 		}},
 		{"another day", `/* @stage
 owner: a
