@@ -2,7 +2,11 @@ package engine_test
 
 import (
 	"fmt"
+	"maps"
+	"math"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +27,11 @@ func plays() engine.BuildJob {
 			CASE WHEN range % 5 > 0 THEN range::INTEGER END AS seconds, getvariable('partition_start') + to_seconds(range) AS seen,
 			getvariable('partition_end') + to_seconds(CASE WHEN range < 100 THEN 1 ELSE -1 END) AS got, [range] AS list FROM range(1000)`,
 		Rejects: "id % 10 = 9", Start: day, End: day.AddDate(0, 0, 1), OrderBy: []string{"seen"},
-		Survey: &engine.Survey{Name: "plays", Categories: []string{"country", "visitor", "nonsense"}, Received: "got"},
+		Survey: &engine.Survey{
+			Name: "plays", Categories: []string{"country", "visitor", "nonsense"}, Received: "got",
+			Measures:   []engine.Expr{{Name: "nothing", SQL: "max(seconds) FILTER (WHERE id < 0)"}, {Name: "mean", SQL: "avg(price)"}},
+			Violations: []engine.Expr{{Name: "cheap", SQL: "price < 1.25"}},
+		},
 	}
 }
 
@@ -37,6 +45,15 @@ func TestFingerprintOfABuild(t *testing.T) {
 	f := got.Output.Fingerprint
 	if f == nil || got.Rejected.Fingerprint != nil || want.Output.Fingerprint != nil {
 		t.Fatalf("fingerprints: %v %v %v", f, got.Rejected.Fingerprint, want.Output.Fingerprint)
+	}
+	if m := f.Measure("mean"); m == nil || m.Value == nil || *m.Value != 12.25 || m.Rows != 900 {
+		t.Errorf("%+v", f.Measures)
+	}
+	if m := f.Measure("nothing"); m == nil || m.Value != nil || m.Error != "" {
+		t.Errorf("%+v", f.Measures)
+	}
+	if c := f.Check("cheap"); c == nil || c.Count != 50 || c.Error != "" || c.Whole {
+		t.Errorf("%+v", f.Checks)
 	}
 	if got.Output.Hash != want.Output.Hash || got.Output.Bytes != want.Output.Bytes {
 		t.Error("the survey changed the output")
@@ -227,5 +244,134 @@ func TestPrivacyFloor(t *testing.T) {
 		if strings.Contains(all, text) {
 			t.Errorf("the fingerprint says %q: %s", text, all)
 		}
+	}
+}
+
+// DuckDB itself is the oracle of what is read from the file's pages, for values
+// that repeat, which are stored as a dictionary, and for values that do not.
+func TestStatisticsAreThoseOfSQL(t *testing.T) {
+	p := newPool(t, engine.Options{})
+	types := map[string]struct {
+		kind    fingerprint.Kind
+		numbers string // the number that stands for the value v; "" if there is none
+	}{
+		"v::TINYINT": {fingerprint.Number, "v::DOUBLE"}, "v::SMALLINT": {fingerprint.Number, "v::DOUBLE"}, "v::INTEGER": {fingerprint.Number, "v::DOUBLE"},
+		"v::BIGINT * 10000000000": {fingerprint.Number, "v::DOUBLE"}, "(v + 100)::UTINYINT": {fingerprint.Number, "v::DOUBLE"}, "(v + 100)::USMALLINT": {fingerprint.Number, "v::DOUBLE"},
+		"(v + 4294967000)::UINTEGER": {fingerprint.Number, "v::DOUBLE"}, "(v + 18446744073709551000)::UBIGINT": {fingerprint.Number, "v::DOUBLE"},
+		"v / 4::FLOAT": {fingerprint.Number, "v::DOUBLE"}, "v / 3": {fingerprint.Number, "v::DOUBLE"},
+		"CASE WHEN v % 5 = 0 THEN 'nan'::DOUBLE WHEN v % 5 = 1 THEN '-inf'::DOUBLE ELSE v END": {fingerprint.Number, "CASE WHEN isfinite(v) THEN v END"},
+		"(v / 4)::DECIMAL(4, 2)": {fingerprint.Number, "v::DOUBLE"}, "(v / 4)::DECIMAL(9, 2)": {fingerprint.Number, "v::DOUBLE"},
+		"(v / 4)::DECIMAL(18, 6)": {fingerprint.Number, "v::DOUBLE"}, "(v / 4)::DECIMAL(38, 10)": {fingerprint.Number, "v::DOUBLE"},
+		"v > 7":                      {fingerprint.Bool, "v::INT::DOUBLE"},
+		"DATE '1999-12-28' + v::INT": {fingerprint.Time, "epoch(v)"}, "TIMESTAMP '2026-01-01' + to_seconds(v)": {fingerprint.Time, "epoch(v)"},
+		"TIMESTAMPTZ '1960-01-01 00:00:00+00' + to_microseconds(v::BIGINT)": {fingerprint.Time, "epoch(v)"}, "(TIMESTAMP '2026-01-01' + to_seconds(v))::TIMESTAMP_NS": {fingerprint.Time, "epoch(v)"},
+		"CASE WHEN v % 3 = 0 THEN 'infinity'::TIMESTAMPTZ WHEN v % 3 = 1 THEN '-infinity'::TIMESTAMPTZ ELSE TIMESTAMPTZ '2026-01-01 00:00:00+00' + to_days(v::INT) END": {fingerprint.Time, "CASE WHEN isfinite(v) THEN epoch(v) END"},
+		"CASE WHEN v % 3 = 0 THEN 'infinity'::DATE WHEN v % 3 = 1 THEN '-infinity'::DATE ELSE DATE '2026-01-01' + v::INT END":                                           {fingerprint.Time, "CASE WHEN isfinite(v) THEN epoch(v) END"},
+		"TIME '00:00:00' + to_seconds(abs(v))": {fingerprint.Number, "epoch(v)"},
+		"'text ' || v":                         {fingerprint.Text, ""}, "('{\"a\":' || v || '}')::JSON": {fingerprint.Text, ""}, "md5(v::VARCHAR)::UUID": {fingerprint.Text, ""},
+		"encode('text ' || v)": {fingerprint.Other, ""}, "[v]": {fingerprint.Other, ""}, "{'a': v, 'b': NULL}": {fingerprint.Other, ""}, "MAP {'a': v}": {fingerprint.Other, ""},
+		"CASE WHEN v % 2 = 0 THEN [] END": {fingerprint.Other, ""}, "NULL::VARCHAR": {fingerprint.Text, ""}, "NULL::DOUBLE": {fingerprint.Number, "v::DOUBLE"},
+	}
+	var list []string
+	for _, expr := range slices.Sorted(maps.Keys(types)) {
+		list = append(list, fmt.Sprintf("CASE WHEN i %% 7 > 0 THEN %s END AS \"%s\"", expr, strings.ReplaceAll(expr, `"`, `""`)))
+	}
+	for name, v := range map[string]string{"few": "i % 20 - 9", "many": "(i * 127) % 199 - 99", "none": "NULL::BIGINT"} {
+		t.Run(name, func(t *testing.T) {
+			built := build(t, p, engine.BuildJob{
+				SQL:    fmt.Sprintf("SELECT i, %s FROM (SELECT range AS i, %s AS v FROM range(3000))", strings.Join(list, ", "), v),
+				Survey: &engine.Survey{Name: "t", Categories: []string{"i"}},
+			}).Output
+			for expr, want := range types {
+				c := built.Fingerprint.Column(expr)
+				if c == nil || c.Kind != want.kind {
+					t.Errorf("%s: %+v", expr, c)
+					continue
+				}
+				column := `"` + strings.ReplaceAll(expr, `"`, `""`) + `"`
+				sql := "SELECT count(*) - count(v), count(DISTINCT v), NULL, NULL, NULL, NULL, NULL FROM (SELECT " + column + " AS v FROM t)"
+				if want.numbers != "" {
+					sql = "SELECT count(*) - count(v), count(DISTINCT v), min(n), max(n), avg(n), stddev_pop(n), quantile_disc(n, 0.5) FROM (SELECT v, " + want.numbers + " AS n FROM (SELECT " + column + " AS v FROM t))"
+				}
+				var csv strings.Builder
+				job := engine.QueryJob{SQL: sql, Tables: []engine.Table{{Name: "t", Files: []string{built.Path}}}, Format: "csv"}
+				if _, err := p.Report(t.Context(), job, &csv); err != nil {
+					t.Fatal(sql, err)
+				}
+				agrees(t, c, csv.String())
+			}
+		})
+	}
+}
+
+// agrees compares with a line of NULLs, distinct values, minimum, maximum, mean,
+// deviation and median.
+func agrees(t *testing.T, c *fingerprint.Column, csv string) {
+	t.Helper()
+	lines := strings.Split(strings.TrimSpace(csv), "\n")
+	cells := strings.Split(lines[len(lines)-1], ",")
+	if fmt.Sprint(c.Nulls) != cells[0] {
+		t.Errorf("%s: %d NULL, want %s", c.Name, c.Nulls, cells[0])
+	}
+	distinct, err := strconv.ParseFloat(cells[1], 64)
+	if err != nil {
+		t.Fatal(csv, err)
+	}
+	if off := math.Abs(float64(c.Distinct) - distinct); c.Kind != fingerprint.Other && off > 5*c.Sketch.Error()*distinct+0.5 {
+		t.Errorf("%s: %d distinct, want %s", c.Name, c.Distinct, cells[1])
+	}
+	var median *float64
+	if m, ok := c.Quantile(0.5); ok {
+		median = &m
+	}
+	got := []*float64{c.Min, c.Max, c.Mean, c.Deviation, median}
+	for i, cell := range cells[2:] {
+		if c.Kind == fingerprint.Bool && i != 2 && i != 3 {
+			continue // of booleans there are mean and deviation only
+		}
+		if cell == "" || got[i] == nil {
+			if cell != "" || got[i] != nil {
+				t.Errorf("%s: statistic %d is %v, want %q", c.Name, i, got[i], cell)
+			}
+			continue
+		}
+		want, err := strconv.ParseFloat(cell, 64)
+		if err != nil {
+			t.Fatal(csv, err)
+		}
+		if math.Abs(*got[i]-want) > 1e-9*max(1, math.Abs(want)) && math.Abs(*got[i]-want) > 1e-6 {
+			t.Errorf("%s: statistic %d is %v, want %v", c.Name, i, *got[i], want)
+		}
+	}
+}
+
+// Of many values quantiles are sampled: alike each time, with the bounds exact, and
+// as near as is stated.
+func TestSampledQuantiles(t *testing.T) {
+	p := newPool(t, engine.Options{})
+	got := build(t, p, engine.BuildJob{
+		SQL:     "SELECT range AS n, (range * 7919) % 100003 AS mixed, CASE WHEN range % 1000 = 0 THEN range END AS sparse FROM range(100003)",
+		OrderBy: []string{"n"}, Survey: &engine.Survey{Name: "t"},
+	}).Output
+	for _, name := range []string{"n", "mixed"} {
+		c := got.Fingerprint.Column(name)
+		if c.Sampled < 1<<14 || c.Sampled >= 1<<15 || *c.Min != 0 || *c.Max != 100002 || len(c.Quantiles) != fingerprint.Points {
+			t.Fatalf("%+v", c)
+		}
+		for i, rank := range fingerprint.Ranks(fingerprint.Points) {
+			if off := math.Abs(c.Quantiles[i]/100002 - rank); off > 4*math.Sqrt(0.25/float64(c.Sampled)) {
+				t.Errorf("%s: the quantile at %g is %g", name, rank, c.Quantiles[i])
+			}
+		}
+	}
+	if c := got.Fingerprint.Column("sparse"); c.Sampled != 0 || c.Quantiles[20] != 50_000 {
+		t.Errorf("%+v", c)
+	}
+	again, _, err := p.Survey(t.Context(), engine.SurveyJob{Tables: []engine.Table{{Name: "t", Files: []string{got.Path}}}, Survey: engine.Survey{Name: "t"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(got.Fingerprint, again); diff != "" {
+		t.Error(diff)
 	}
 }
