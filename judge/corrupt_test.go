@@ -152,16 +152,15 @@ func flood(c *corpus, hour int, severity float64, r *rand.Rand) *rows {
 }
 
 // skew is that of clients whose clocks are an hour off: +1 brings rows of the next
-// hour into this one, which come after it has ended, and -1 those of the hour before.
+// hour into this one, which come after it has ended, and -1 those of the hour before,
+// none of which is late.
 // Reedbed itself puts rows of clocks that are ahead into the hour it received them in;
 // the second is for times that a stage computes.
 func skew(by int) func(*corpus, int, float64, *rand.Rand) *rows {
 	return func(c *corpus, hour int, severity float64, r *rand.Rand) *rows {
 		out := c.rows(hour).take(func(int) bool { return r.Float64() >= severity })
 		from := c.rows(hour + by)
-		if by > 0 {
-			from.late = slices.Repeat([]bool{true}, from.len())
-		}
+		from.late = slices.Repeat([]bool{by > 0}, from.len())
 		for i := range from.len() {
 			if r.Float64() < severity {
 				out.add(from, i)

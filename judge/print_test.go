@@ -44,9 +44,9 @@ func (p *printer) print(r *rows) *fingerprint.Fingerprint {
 	}
 	visitors, items := p.distinct(r)
 	f.Columns = append(f.Columns, signedIn(r),
-		fingerprint.Column{Name: "id", Kind: fingerprint.Text, Distinct: roughly(n-r.repeats, n)},
-		fingerprint.Column{Name: "visitor", Kind: fingerprint.Text, Nulls: missing(r.visitor), Distinct: roughly(visitors, n)},
-		fingerprint.Column{Name: "item", Kind: fingerprint.Text, Distinct: roughly(items, n)})
+		fingerprint.Column{Name: "id", Kind: fingerprint.Text, Distinct: roughly(n-r.repeats, n), Sketch: sketch},
+		fingerprint.Column{Name: "visitor", Kind: fingerprint.Text, Nulls: missing(r.visitor), Distinct: roughly(visitors, n), Sketch: sketch},
+		fingerprint.Column{Name: "item", Kind: fingerprint.Text, Distinct: roughly(items, n), Sketch: sketch})
 	slices.SortFunc(f.Columns, func(a, b fingerprint.Column) int { return cmp.Compare(a.Name, b.Name) })
 	f.Measures = measures(r)
 	return f
@@ -70,9 +70,13 @@ func missing(visitors []uint32) (n int64) {
 	return n
 }
 
-// roughly is off as a sketch is: by one in a hundred, and the same for the same numbers.
+// sketch is only asked for its error.
+var sketch = fingerprint.NewSketch()
+
+// roughly is off as a sketch is, and the same for the same numbers.
 func roughly(distinct, rows int) int64 {
-	return int64(math.Round(float64(distinct) * (1 + .01*normal[uint32(distinct*31+rows)*2654435761>>20])))
+	off := sketch.Error() * normal[uint32(distinct*31+rows)*2654435761>>20]
+	return int64(math.Round(float64(distinct) * (1 + off)))
 }
 
 func signedIn(r *rows) fingerprint.Column {
@@ -118,6 +122,7 @@ func category(name string, counts []int64) fingerprint.Column {
 func (p *printer) number(name string, values []float32) fingerprint.Column {
 	c := fingerprint.Column{Name: name, Kind: fingerprint.Number}
 	var n, sum, squares float64
+	least, most := math.Inf(1), math.Inf(-1)
 	p.sample = p.sample[:0]
 	for _, v := range values {
 		if v != v {
@@ -126,6 +131,7 @@ func (p *printer) number(name string, values []float32) fingerprint.Column {
 		}
 		x := float64(v)
 		n, sum, squares = n+1, sum+x, squares+x*x
+		least, most = min(least, x), max(most, x)
 		if len(p.sample) < cap(p.sample) {
 			p.sample = append(p.sample, x)
 		}
@@ -134,13 +140,13 @@ func (p *printer) number(name string, values []float32) fingerprint.Column {
 		return c
 	}
 	c.Sampled = int64(len(p.sample))
-	c.Distinct = int64(n)
+	c.Distinct, c.Sketch = roughly(int(n), int(n)), sketch
 	c.Mean, c.Deviation = new(sum/n), new(math.Sqrt(max(0, squares/n-sum*sum/n/n)))
 	slices.Sort(p.sample)
 	for i := range 21 {
 		c.Quantiles = append(c.Quantiles, p.sample[i*(len(p.sample)-1)/20])
 	}
-	c.Min, c.Max = &c.Quantiles[0], &c.Quantiles[20]
+	c.Min, c.Max = &least, &most
 	return c
 }
 

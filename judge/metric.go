@@ -1,0 +1,219 @@
+package judge
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/reedbed/reedbed/fingerprint"
+)
+
+// significant is how many standard errors of sampling a share, a mean or an entropy
+// has to move before anything else is asked.
+const significant = 4
+
+// What nobody would call a change, however exactly it is known.
+const (
+	smallShare = .002 // of shares and entropies
+	smallRatio = .01  // of everything else
+)
+
+// distrust of forecasts for a column after a shift of it was approved. It need not have
+// moved by as much at all hours: what shows at noon may not have shown in the morning.
+const distrust = 2
+
+// Errors are taken to have at most so many degrees of freedom: what people do has
+// heavier tails than a normal variable, however many errors are on record.
+const (
+	columnTails = 14
+	rowsTails   = 18
+)
+
+// metric is one metric with its past.
+type metric struct {
+	key   fingerprint.Metric
+	value grid    // as it is; of a count, its logarithm
+	ratio *grid   // of a count that may follow the number of rows, less the logarithm of that
+	error float64 // one standard error of sampling
+}
+
+// candidate is a forecast of a metric, of its value or of its ratio to the rows.
+type candidate struct {
+	forecast
+	grid *grid
+}
+
+func (c *candidate) z() float64 { return c.error / c.scale }
+
+// judge compares one metric with its forecast. The surprise is how seldom, as -log10
+// of a probability, it would be so far off; 0 if it is not worth a thought.
+func (b *baseline) judge(key fingerprint.Metric) (Finding, float64) {
+	m := b.metric(key)
+	var found *candidate
+	for _, e := range b.explanations {
+		c := m.best(e)
+		if c == nil {
+			return Finding{}, 0
+		}
+		if found == nil || math.Abs(c.z()) < math.Abs(found.z()) {
+			found = c
+		}
+	}
+	if slices.Contains(b.moved, key.Column) {
+		found.scale *= distrust
+	}
+	switch {
+	case b.coarse:
+		return m.finding(found), chebyshevTail(found.z())
+	case isRows(key):
+		return m.finding(found), studentTail(found.z(), min(found.dof, rowsTails))
+	default:
+		return m.finding(found), studentTail(found.z(), min(found.dof, columnTails))
+	}
+}
+
+// explanation is a way to see the past: which of the last hours are of the level that
+// the judged one should have, and whether earlier seasons are.
+type explanation struct {
+	usable  func(lag int) bool
+	seasons bool
+}
+
+// explain has one explanation, but after a person approved one of the last hours
+// two: that the level has moved for good, or that it was a single time. Until the
+// hours that follow tell, either will do.
+func (b *baseline) explain() []explanation {
+	oldest := 0
+	for lag, accepted := range b.accepted {
+		if accepted {
+			oldest = lag
+		}
+	}
+	if oldest == 0 {
+		return []explanation{{func(int) bool { return true }, true}}
+	}
+	return []explanation{
+		{func(lag int) bool { return lag <= oldest }, false},
+		{func(lag int) bool { return !b.accepted[lag] }, true},
+	}
+}
+
+// best is the forecast with the smallest scale; nil if there is none or if what was
+// seen is near enough to it, or to all.
+func (m *metric) best(e explanation) *candidate {
+	c := m.least(e, seasons)
+	if c == nil || math.Abs(c.z()) < usual {
+		return nil
+	}
+	moved, ok := shifted(c.grid)
+	switch {
+	case ok && moved.since >= minSeasons:
+		c = m.least(e, moved.since)
+	case ok && (!m.key.Count || c.way.n == 0):
+		// The hours of the new level say little of how it moves from hour to hour. Not
+		// so of counts: their level is a factor, which differences of logarithms are
+		// free of.
+		c.scale = math.Hypot(c.scale, moved.by/2)
+	}
+	if c == nil || m.negligible(c) {
+		return nil
+	}
+	return c
+}
+
+// least is the forecast with the smallest scale, nil if all are near what was seen.
+func (m *metric) least(e explanation, depth int) (found *candidate) {
+	all := m.candidates(e, depth)
+	if !m.stirs(all) {
+		return nil
+	}
+	for i := range all {
+		c := &all[i]
+		c.measure(c.grid)
+		c.scale = max(c.scale, m.floor(c))
+		if found == nil || c.scale < found.scale {
+			found = c
+		}
+	}
+	return found
+}
+
+func (m *metric) candidates(e explanation, depth int) []candidate {
+	all := ways(&m.value, e.usable)
+	if e.seasons {
+		all = append(all, way{})
+	}
+	var found []candidate
+	for _, g := range []*grid{&m.value, m.ratio} {
+		if g == nil {
+			continue
+		}
+		for _, w := range all {
+			if f, ok := w.forecast(g, depth); ok {
+				found = append(found, candidate{f, g})
+			}
+		}
+	}
+	return found
+}
+
+// stirs says whether any forecast is off by what is worth a calculation.
+func (m *metric) stirs(all []candidate) bool {
+	for i := range all {
+		if !m.negligible(&all[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// negligible is what sampling may do, or what is usual by the least scale there can be.
+func (m *metric) negligible(c *candidate) bool {
+	off := math.Abs(c.error)
+	return off <= usual*m.floor(c) || !m.key.Count && off <= significant*m.error
+}
+
+// floor is the least scale of a forecast's errors, whatever the past says.
+func (m *metric) floor(c *candidate) float64 {
+	switch {
+	case m.key.Count:
+		least := min(m.value[0][0], m.value[0][0]-c.error)
+		return max(smallRatio, math.Exp(-least/2), m.error/math.Exp(least))
+	case isShare(m.key):
+		return max(smallShare, m.error)
+	default:
+		return max(smallRatio*math.Abs(m.value[0][0]-c.error), m.error, math.SmallestNonzeroFloat64)
+	}
+}
+
+// isShare says whether values are shares of 1.
+func isShare(m fingerprint.Metric) bool {
+	switch m.Name {
+	case "rejected", "late", "nulls", "top", "entropy":
+		return !m.Count
+	}
+	return strings.HasPrefix(m.Name, ValuePrefix)
+}
+
+// finding says in the metric's own units what was expected.
+func (m *metric) finding(c *candidate) Finding {
+	back := func(x float64) float64 {
+		if m.key.Count {
+			return max(0, math.Expm1(x))
+		}
+		return x
+	}
+	seen := m.value[0][0]
+	expected := seen - c.error
+	f := Finding{
+		Metric: m.key.Name, Column: m.key.Column, Share: isShare(m.key), Seen: back(seen), Z: c.z(),
+		Expected: back(expected), Low: back(expected - usual*c.scale), High: back(expected + usual*c.scale),
+	}
+	if f.Share {
+		f.Low, f.High = max(0, f.Low), min(1, f.High)
+	}
+	return f
+}
+
+// usual is how many scales around the forecast nobody wonders about.
+const usual = 3

@@ -1,0 +1,69 @@
+package judge
+
+import (
+	"math"
+
+	"github.com/reedbed/reedbed/fingerprint"
+)
+
+// ValuePrefix begins the name of a metric that is the share of one value among a
+// column's rows with a value: ValuePrefix + "us". A version that lacks it has too few
+// such rows to know of, which counts as none.
+const ValuePrefix = "share of "
+
+// Metrics is the vector that is judged: the fingerprint's own, and the share of each
+// frequent value of a category column. A value that got another name moves neither
+// entropy nor the share of the most frequent one.
+//
+// Entropy is in nats here: one that is normalised by the number of values jumps when
+// the last of a rare value goes. Errors of quantiles hold for columns of few different
+// values too, whose quantiles jump from one to the next.
+func Metrics(f *fingerprint.Fingerprint) []fingerprint.Metric {
+	metrics := f.Metrics()
+	for i := range metrics {
+		m := &metrics[i]
+		c := f.Column(m.Column)
+		switch {
+		case c == nil || m.Name == "measure":
+		case m.Name == "entropy" && c.Distinct > 1:
+			nats := math.Log(float64(c.Distinct))
+			m.Value, m.Error = m.Value*nats, m.Error*nats
+		case m.Name == "p50":
+			m.Error = max(m.Error, quantileError(f, c, .5))
+		case m.Name == "p95":
+			m.Error = max(m.Error, quantileError(f, c, .95))
+		}
+	}
+	for i := range f.Columns {
+		metrics = append(metrics, shares(f, &f.Columns[i])...)
+	}
+	return metrics
+}
+
+// quantileError is a quarter of how far a quantile may move with its rank by four
+// standard errors.
+func quantileError(f *fingerprint.Fingerprint, c *fingerprint.Column, rank float64) float64 {
+	n := f.Rows - c.Nulls
+	if c.Sampled > 0 {
+		n = c.Sampled
+	}
+	reach := significant * math.Sqrt(rank*(1-rank)/float64(max(1, n)))
+	at, _ := c.Quantile(rank)
+	low, _ := c.Quantile(max(0, rank-reach))
+	high, _ := c.Quantile(min(1, rank+reach))
+	return max(at-low, high-at) / significant
+}
+
+// shares are those of a column's frequent values, in their order.
+func shares(f *fingerprint.Fingerprint, c *fingerprint.Column) []fingerprint.Metric {
+	var metrics []fingerprint.Metric
+	n := float64(max(1, f.Rows-c.Nulls))
+	for _, v := range c.Top {
+		share := float64(v.Rows) / n
+		metrics = append(metrics, fingerprint.Metric{
+			Name: ValuePrefix + v.Text, Column: c.Name,
+			Value: share, Error: math.Sqrt(share * max(0, 1-share) / n),
+		})
+	}
+	return metrics
+}
