@@ -77,7 +77,11 @@ func (d *proposal) changedFiles(s *stage.Stage) []string {
 		files = append(files, s.File)
 	}
 	for _, side := range d.def.sides {
-		if d.changed[side.Spec.Name] && slices.Contains(s.InputNames(), side.Spec.Name) {
+		switch {
+		case !d.changed[side.Spec.Name] || !slices.Contains(s.InputNames(), side.Spec.Name):
+		case side.Spec.Name == dataset.Schemas:
+			files = append(files, changedFiles(schemasOf(d.before).Files, side.Files)...)
+		default:
 			files = append(files, side.File)
 		}
 	}

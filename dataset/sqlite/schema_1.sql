@@ -51,7 +51,7 @@ CREATE TABLE applies (
   previous     INTEGER REFERENCES applies(id), -- whose set to go back to
   restores     INTEGER REFERENCES applies(id), -- whose set this one put back
   stages       TEXT NOT NULL,          -- {name: definition id}
-  sides        TEXT NOT NULL,          -- {name: {version, digest, columns}}
+  sides        TEXT NOT NULL,          -- {name: {version, digest, columns, files}}
   contracts    TEXT NOT NULL,          -- {file: text}
   changes      TEXT NOT NULL,          -- [{file, changes}] in words
   predicted    TEXT NOT NULL           -- {dataset: {partitions, rows, bytes, cpu, wall}}

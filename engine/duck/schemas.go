@@ -3,9 +3,10 @@ package duck
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
+	"os"
 	"slices"
 	"sync/atomic"
 
@@ -31,7 +32,7 @@ type schemas struct {
 
 // keptSet is a set of compiled schemas and what it was made of.
 type keptSet struct {
-	digest [sha256.Size]byte
+	digest [sha256.Size]byte // of the table's bytes
 	set    *schema.Set
 }
 
@@ -51,17 +52,37 @@ func (d *DB) openSchemas(ctx context.Context, tables []engine.Table) error {
 		d.schemas.now.Store(schema.NewSet(nil))
 		return nil
 	}
-	h := sha256.New()
-	files, err := d.readSchemas(ctx, h)
+	digest, err := d.digest(tables[i])
+	if err == nil && !d.schemas.again(digest) {
+		var files []schema.File
+		if files, err = d.readSchemas(ctx); err == nil {
+			d.schemas.use(digest, files)
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("read the table schemas: %w", err)
 	}
-	d.schemas.use([sha256.Size]byte(h.Sum(nil)), files)
 	return nil
 }
 
-// readSchemas reads the table and writes to h what it holds.
-func (d *DB) readSchemas(ctx context.Context, h hash.Hash) ([]schema.File, error) {
+// digest is of a table's bytes, which takes a small part of the time to read it.
+func (d *DB) digest(t engine.Table) (digest [sha256.Size]byte, err error) {
+	h := sha256.New()
+	for _, path := range d.paths(t) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return digest, err
+		}
+		fmt.Fprintf(h, "%d ", len(text))
+		h.Write(text)
+	}
+	if err := json.NewEncoder(h).Encode(t.Rows); err != nil {
+		return digest, err
+	}
+	return [sha256.Size]byte(h.Sum(nil)), nil
+}
+
+func (d *DB) readSchemas(ctx context.Context) ([]schema.File, error) {
 	rows, err := d.conn.QueryContext(ctx, "SELECT event, version, schema FROM "+ident(dataset.Schemas)+" ORDER BY ALL")
 	if err != nil {
 		return nil, translate(err, "")
@@ -73,17 +94,21 @@ func (d *DB) readSchemas(ctx context.Context, h hash.Hash) ([]schema.File, error
 		if err := rows.Scan(&f.Event, &f.Version, &f.Text); err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(h, "%q %q %q\n", f.Event, f.Version, f.Text)
 		out = append(out, f)
 	}
 	return out, rows.Err()
 }
 
-func (s *schemas) use(digest [sha256.Size]byte, files []schema.File) {
-	if i := slices.IndexFunc(s.kept, func(k keptSet) bool { return k.digest == digest }); i >= 0 {
+// again takes up schemas that are kept.
+func (s *schemas) again(digest [sha256.Size]byte) bool {
+	i := slices.IndexFunc(s.kept, func(k keptSet) bool { return k.digest == digest })
+	if i >= 0 {
 		s.now.Store(s.kept[i].set)
-		return
 	}
+	return i >= 0
+}
+
+func (s *schemas) use(digest [sha256.Size]byte, files []schema.File) {
 	if len(s.kept) == keptSets {
 		s.kept = slices.Delete(s.kept, 0, 1)
 	}
