@@ -18,15 +18,17 @@ type grid [seasons + 1][columns]float64
 type baseline struct {
 	judged       Version
 	versions     []Version
-	cursor       []int // where in each version's metrics the next is expected
 	cells        [seasons + 1][columns]int32
 	points       int
-	coarse       bool // so young that nothing is known of how forecasts are distributed
+	coarse       bool      // so young that nothing is known of how forecasts are distributed
+	values       []grid    // by metric
+	errors       []float64 // of sampling, by metric
 	keys         []fingerprint.Metric
 	rows         *grid // logarithms; nil if there is no such metric
 	unknown      grid  // shares of values that a version does not name
 	accepted     [columns]bool
 	explanations []explanation
+	metric       metric   // the one that is being judged
 	moved        []string // columns
 }
 
@@ -34,7 +36,7 @@ const absent = -1
 
 // newBaseline finds the place of each version: how many partitions before the judged one.
 func newBaseline(v Version, h History) *baseline {
-	b := &baseline{judged: v, versions: h.Versions, cursor: make([]int, len(h.Versions))}
+	b := &baseline{judged: v, versions: h.Versions}
 	all := lengths(h.Every)
 	byLag := make([]int32, seasons*all[0]+columns)
 	for i := range byLag {
@@ -58,8 +60,9 @@ func newBaseline(v Version, h History) *baseline {
 	}
 	b.accept(v, h)
 	b.keys = b.allKeys()
+	b.gather()
 	if i := slices.IndexFunc(b.keys, isRows); i >= 0 {
-		b.rows = &b.metric(b.keys[i]).value
+		b.rows = &b.values[i]
 	}
 	b.unknown = unknownShares(b.rows)
 	b.explanations = b.explain()
@@ -131,37 +134,74 @@ func (b *baseline) allKeys() []fingerprint.Metric {
 	return keys
 }
 
-// metric has the past of one metric. Its sampling error is that of the judged value,
-// but no less than those on record are on average.
-func (b *baseline) metric(key fingerprint.Metric) *metric {
-	m := &metric{key: key, error: key.Error}
-	ofValue := strings.HasPrefix(key.Name, ValuePrefix)
-	var errors, n float64
-	for row := range m.value {
+// gather reads the values of all metrics on record, version by version, and the mean
+// of each metric's sampling errors.
+func (b *baseline) gather() {
+	b.values, b.errors = make([]grid, len(b.keys)), make([]float64, len(b.keys))
+	found := make([]float64, len(b.keys))
+	for row := range b.cells {
+		for column, i := range b.cells[row] {
+			b.gatherCell(row, column, i, found)
+		}
+	}
+	for k, key := range b.keys {
+		b.values[k][0][0] = scaled(key, key.Value)
+		b.errors[k] = max(key.Error, b.errors[k]/max(1, found[k]))
+	}
+}
+
+func (b *baseline) gatherCell(row, column int, version int32, found []float64) {
+	cursor := 0
+	for k := range b.keys {
+		key := &b.keys[k]
+		b.values[k][row][column] = math.NaN()
+		if version == absent {
+			continue
+		}
+		if m := find(b.versions[version].Metrics, &cursor, key); m != nil {
+			b.values[k][row][column] = scaled(*key, m.Value)
+			b.errors[k] += m.Error
+			found[k]++
+		}
+	}
+}
+
+// read has the past of metric k. What no version names, of values, has the share that
+// those have.
+func (m *metric) read(b *baseline, k int) {
+	m.key, m.value, m.error, m.ratio = b.keys[k], b.values[k], b.errors[k], nil
+	if strings.HasPrefix(m.key.Name, ValuePrefix) {
+		m.value.fill(b)
+	}
+	if m.key.Count && !isRows(m.key) && b.rows != nil {
+		m.perRow = ratio(&m.value, b.rows)
+		m.ratio = &m.perRow
+	}
+}
+
+// fill gives the cells of versions that do not name a value its unknown share.
+func (g *grid) fill(b *baseline) {
+	for row := range g {
 		for column := range columns {
-			m.value[row][column] = math.NaN()
-			i := b.cells[row][column]
-			if i == absent {
-				continue
-			}
-			if ofValue {
-				m.value[row][column] = b.unknown[row][column]
-			}
-			if past := find(b.versions[i].Metrics, &b.cursor[i], key); past != nil {
-				m.value[row][column] = scaled(key, past.Value)
-				errors, n = errors+past.Error, n+1
+			if math.IsNaN(g[row][column]) && b.cells[row][column] != absent {
+				g[row][column] = b.unknown[row][column]
 			}
 		}
 	}
-	m.value[0][0] = scaled(key, key.Value)
-	if ofValue && key.Value == 0 {
-		m.value[0][0] = b.unknown[0][0]
+	if g[0][0] == 0 {
+		g[0][0] = b.unknown[0][0]
 	}
-	m.error = max(m.error, errors/max(1, n))
-	if key.Count && !isRows(key) && b.rows != nil {
-		m.ratio = ratio(&m.value, b.rows)
+}
+
+// ratio is a count per row, as logarithms.
+func ratio(count, rows *grid) grid {
+	g := *count
+	for row := range g {
+		for column := range columns {
+			g[row][column] -= rows[row][column]
+		}
 	}
-	return m
+	return g
 }
 
 // unknownShares are the middle of what the share of a value may be that too few rows
@@ -179,19 +219,8 @@ func unknownShares(rows *grid) grid {
 	return g
 }
 
-// ratio is a count per row, as logarithms.
-func ratio(count, rows *grid) *grid {
-	g := *count
-	for row := range g {
-		for column := range columns {
-			g[row][column] -= rows[row][column]
-		}
-	}
-	return &g
-}
-
 // find looks for a metric from the cursor on, where it is in nearly all cases.
-func find(metrics []fingerprint.Metric, cursor *int, key fingerprint.Metric) *fingerprint.Metric {
+func find(metrics []fingerprint.Metric, cursor *int, key *fingerprint.Metric) *fingerprint.Metric {
 	for n := range metrics {
 		at := *cursor + n
 		if at >= len(metrics) {

@@ -35,6 +35,9 @@ type metric struct {
 	value grid    // as it is; of a count, its logarithm
 	ratio *grid   // of a count that may follow the number of rows, less the logarithm of that
 	error float64 // one standard error of sampling
+
+	perRow grid         // what ratio points to
+	found  [6]candidate // what the last question found; kept here to be used again
 }
 
 // candidate is a forecast of a metric, of its value or of its ratio to the rows.
@@ -45,20 +48,23 @@ type candidate struct {
 
 func (c *candidate) z() float64 { return c.error / c.scale }
 
-// judge compares one metric with its forecast. The surprise is how seldom, as -log10
+// judge compares metric k with its forecast. The surprise is how seldom, as -log10
 // of a probability, it would be so far off; 0 if it is not worth a thought.
-func (b *baseline) judge(key fingerprint.Metric) (Finding, float64) {
-	m := b.metric(key)
-	var found *candidate
-	for _, e := range b.explanations {
+func (b *baseline) judge(k int) (Finding, float64) {
+	m := &b.metric
+	m.read(b, k)
+	key := m.key
+	var best candidate
+	for i, e := range b.explanations {
 		c := m.best(e)
 		if c == nil {
 			return Finding{}, 0
 		}
-		if found == nil || math.Abs(c.z()) < math.Abs(found.z()) {
-			found = c
+		if i == 0 || math.Abs(c.z()) < math.Abs(best.z()) {
+			best = *c
 		}
 	}
+	found := &best
 	if slices.Contains(b.moved, key.Column) {
 		found.scale *= distrust
 	}
@@ -143,7 +149,7 @@ func (m *metric) candidates(e explanation, depth int) []candidate {
 	if e.seasons {
 		all = append(all, way{})
 	}
-	var found []candidate
+	found := m.found[:0]
 	for _, g := range []*grid{&m.value, m.ratio} {
 		if g == nil {
 			continue

@@ -34,7 +34,7 @@ func Paired(p Pair, approved []Pair) Verdict {
 	verdict := Verdict{Severity: None, Points: 1}
 	cursor := 0
 	for _, m := range p.New {
-		old := find(p.Old, &cursor, m)
+		old := find(p.Old, &cursor, &m)
 		if old == nil {
 			continue
 		}
@@ -54,7 +54,7 @@ func Paired(p Pair, approved []Pair) Verdict {
 func expectedMove(m fingerprint.Metric, approved []Pair) (from, to float64) {
 	for _, p := range approved {
 		var a, b int
-		old, new := find(p.Old, &a, m), find(p.New, &b, m)
+		old, new := find(p.Old, &a, &m), find(p.New, &b, &m)
 		if old == nil || new == nil {
 			continue
 		}

@@ -16,9 +16,12 @@ const (
 	goalFalseHolds = 1.
 )
 
-// oneIn are the partitions of which one is taken to be bad, for precision is nothing
-// without saying so.
-const oneIn = 20
+// Precision is nothing without saying how many partitions are bad: one in 20, as the
+// goal is understood, or one a week.
+const (
+	oneIn     = 20
+	oneInWeek = 7 * 24
+)
 
 // apart is the one corruption the goal is not for. Clients whose clocks are ahead do
 // not bring it about, as their rows are put into the hour they were received in; see
@@ -39,7 +42,7 @@ func TestGateQuality(t *testing.T) {
 	if recall < goalRecall {
 		t.Errorf("of partitions with a severity of 20 %% or more %.3f are held; the goal is %.2f", recall, goalRecall)
 	}
-	if p := gate.precision(recall); p < goalPrecision {
+	if p := gate.precision(recall, oneIn); p < goalPrecision {
 		t.Errorf("of what is held %.3f is bad; the goal is %.2f", p, goalPrecision)
 	}
 	if f := gate.perMonth(gate.held); f > goalFalseHolds {
@@ -57,14 +60,14 @@ func (t *tally) recall(of func(cell) bool) float64 {
 	return caught / max(1, spoiled)
 }
 
-// precision is the bad part of what is held if one partition in oneIn is bad.
-func (t *tally) precision(recall float64) float64 {
-	held := recall / oneIn
-	false := float64(t.held) / float64(max(1, t.hours)) * (1 - 1./oneIn)
-	if held+false == 0 {
+// precision is the bad part of what is held if one partition in n is bad.
+func (t *tally) precision(recall, n float64) float64 {
+	bad := recall / n
+	good := float64(t.held) / float64(max(1, t.hours)) * (1 - 1/n)
+	if bad+good == 0 {
 		return 0
 	}
-	return held / (held + false)
+	return bad / (bad + good)
 }
 
 func (t *tally) perMonth(n int) float64 { return float64(n) * hoursMonth / float64(max(1, t.hours)) }
@@ -76,12 +79,12 @@ func report(tallies []*tally) string {
 	for _, r := range rivals {
 		names = append(names, r.name)
 	}
-	fmt.Fprintf(&b, "%-36s%18s%14s%14s%12s\n", "", "recall from 20 %", "+ "+apart, "precision", "false/month")
+	fmt.Fprintf(&b, "%-36s%18s%15s%11s%12s%14s\n", "", "recall from 20 %", "+ "+apart, "precision", "one a week", "false/month")
 	for i, name := range names {
 		t := tallies[i]
 		recall := t.recall(func(c cell) bool { return c.severity >= goalSeverity && corruptions[c.kind].name != apart })
 		all := t.recall(func(c cell) bool { return c.severity >= goalSeverity })
-		fmt.Fprintf(&b, "%-36s%18.3f%14.3f%14.3f%12.2f\n", name, recall, all, t.precision(recall), t.perMonth(t.held))
+		fmt.Fprintf(&b, "%-36s%18.3f%15.3f%11.3f%12.3f%14.2f\n", name, recall, all, t.precision(recall, oneIn), t.precision(recall, oneInWeek), t.perMonth(t.held))
 	}
 	gate := tallies[0]
 	fmt.Fprintf(&b, "\nThe gate: %d good partitions, %d held (%d of them on holidays), %d promoted with a warning (%.1f a month).\n",
@@ -92,7 +95,7 @@ func report(tallies []*tally) string {
 		for _, severity := range c.severities {
 			at := func(other cell) bool { return other == cell{k, severity} }
 			recall := gate.recall(at)
-			fmt.Fprintf(&b, "%-20s%8.0f%%%9.2f%11.2f  ", c.name, 100*severity, recall, gate.precision(recall))
+			fmt.Fprintf(&b, "%-20s%8.0f%%%9.2f%11.2f  ", c.name, 100*severity, recall, gate.precision(recall, oneIn))
 			for _, t := range tallies[1:] {
 				fmt.Fprintf(&b, "%8.2f", t.recall(at))
 			}

@@ -11,7 +11,9 @@ type shift struct {
 // unusual is how many standard deviations seasons do not differ by without a cause.
 const unusual = 4
 
-// shifted finds the newest shift of a metric, if there is one.
+// shifted finds a shift of a metric, if there is one. Cuts are tried from the newest on
+// and the first that passes is taken, which may be newer than the shift is: what matters
+// first is that the last hours are of another level than most seasons.
 //
 // It is the test of ADWIN (Bifet and Gavaldà, "Learning from Time-Changing Data with
 // Adaptive Windowing", SDM 2007) on the promoted series: for each cut, are the means of

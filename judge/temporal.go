@@ -102,8 +102,8 @@ func Temporal(v Version, h History) Verdict {
 		return verdict
 	}
 	weights := weigh(b.keys)
-	for i, key := range b.keys {
-		f, surprise := b.judge(key)
+	for i := range b.keys {
+		f, surprise := b.judge(i)
 		if surprise == 0 {
 			continue
 		}
