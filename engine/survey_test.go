@@ -375,3 +375,43 @@ func TestSampledQuantiles(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// Values of a category are written as people write them.
+func TestCategoriesOfAnyType(t *testing.T) {
+	p := newPool(t, engine.Options{})
+	want := map[string]string{
+		"true": "true", "'é'": "é", "-3": "-3", "18446744073709551615::UBIGINT": "18446744073709551615", "4294967295::UINTEGER": "4294967295",
+		"1.5::FLOAT": "1.5", "-0.25::DOUBLE": "-0.25", "1.50::DECIMAL(9, 2)": "1.5", "-1.25::DECIMAL(38, 2)": "-1.25",
+		"DATE '2026-01-02'": "2026-01-02", "DATE '-infinity'": "-Inf", "TIMESTAMP '2026-01-02 03:04:05.5'": "2026-01-02T03:04:05.5Z",
+		"'6ba7b810-9dad-11d1-80b4-00c04fd430c8'::UUID": "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "'[1]'::JSON": "[1]", "TIME '00:01:00.5'": "60.5",
+	}
+	var list, names []string
+	for _, expr := range slices.Sorted(maps.Keys(want)) {
+		list, names = append(list, expr+` AS "`+expr+`"`), append(names, expr)
+	}
+	f := build(t, p, engine.BuildJob{
+		SQL: "SELECT " + strings.Join(list, ", ") + " FROM range(20)", Survey: &engine.Survey{Name: "t", Categories: names},
+	}).Output.Fingerprint
+	for expr, text := range want {
+		c := f.Column(expr)
+		if diff := cmp.Diff([]fingerprint.Value{{Text: text, Rows: 20}}, c.Top); diff != "" || c.Distinct != 1 || c.Entropy == nil || *c.Entropy != 0 {
+			t.Errorf("%s: %+v %s", expr, c, diff)
+		}
+	}
+}
+
+// A column with more values than can be counted is no category, and costs no more
+// memory than one with as many as can.
+func TestTooManyCategories(t *testing.T) {
+	p := newPool(t, engine.Options{})
+	f := build(t, p, engine.BuildJob{
+		SQL:    "SELECT 'user-' || range AS u, 'user-' || range % 16384 AS fits FROM range(100000)",
+		Survey: &engine.Survey{Name: "t", Categories: []string{"u", "fits"}},
+	}).Output.Fingerprint
+	if c := f.Column("u"); c.Entropy != nil || c.Top != nil || c.Sketch == nil {
+		t.Errorf("%+v", c)
+	}
+	if c := f.Column("fits"); c.Entropy == nil || c.Distinct != 16384 {
+		t.Errorf("%+v", c)
+	}
+}

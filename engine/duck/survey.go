@@ -45,7 +45,7 @@ func (d *DB) Survey(ctx context.Context, r engine.Request) (*fingerprint.Fingerp
 			d.askEach(ctx, q, relation)
 		}
 	}
-	f, err := d.fingerprint(ctx, r, files, q)
+	f, err := d.fingerprint(ctx, r, files, q, "")
 	if err == nil {
 		f.Bytes, err = sizes(d.paths(r.Tables[i]))
 	}
@@ -109,15 +109,8 @@ func sizes(paths []string) (sum int64, err error) {
 // survey takes the fingerprint of an output while its file is still there.
 func (d *DB) survey(ctx context.Context, r engine.Request, reply engine.Reply, q *questions) error {
 	path := filepath.Join(d.cfg.Out, engine.RowsFile)
-	if len(r.Survey.Queries) > 0 {
-		// A view replaces the job's table of that name; the next job finds what is behind it.
-		behind := "SELECT * FROM read_parquet(" + text(path) + ")"
-		if err := d.exec(ctx, "CREATE OR REPLACE TEMP VIEW "+ident(r.Survey.Name)+" AS "+behind); err != nil {
-			return fmt.Errorf("open the output as %s: %w", ident(r.Survey.Name), translate(err, ""))
-		}
-		d.views[r.Survey.Name] = behind
-	}
-	f, err := d.fingerprint(ctx, r, []string{path}, q)
+	with := "WITH " + ident(r.Survey.Name) + " AS (FROM read_parquet(" + text(path) + ")) "
+	f, err := d.fingerprint(ctx, r, []string{path}, q, with)
 	if err != nil {
 		return err
 	}
@@ -129,8 +122,9 @@ func (d *DB) survey(ctx context.Context, r engine.Request, reply engine.Reply, q
 }
 
 // fingerprint reads the statistics of columns from files, adds the answers of
-// questions that were asked already, and asks the queries.
-func (d *DB) fingerprint(ctx context.Context, r engine.Request, files []string, q *questions) (*fingerprint.Fingerprint, error) {
+// questions that were asked already, and asks the queries; with is the clause that
+// names the rows for them, "" if they are a table of the job.
+func (d *DB) fingerprint(ctx context.Context, r engine.Request, files []string, q *questions, with string) (*fingerprint.Fingerprint, error) {
 	s := r.Survey
 	f, err := scan.Files(files, scan.Options{Start: r.Start, End: r.End, Categories: s.Categories, Received: s.Received})
 	if err != nil {
@@ -144,7 +138,7 @@ func (d *DB) fingerprint(ctx context.Context, r engine.Request, files []string, 
 		f.Checks = append(f.Checks, q.answers[len(s.Measures)+i].check(v.Name, false))
 	}
 	for _, rule := range s.Queries {
-		f.Checks = append(f.Checks, d.ask(ctx, rule.SQL).check(rule.Name, true))
+		f.Checks = append(f.Checks, d.ask(ctx, with, rule.SQL).check(rule.Name, true))
 	}
 	slices.SortStableFunc(f.Measures, func(a, b fingerprint.Measure) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortStableFunc(f.Checks, func(a, b fingerprint.Check) int { return cmp.Compare(a.Name, b.Name) })
@@ -253,14 +247,14 @@ func (d *DB) admitExpression(ctx context.Context, expr string) error {
 	return nil
 }
 
-// ask runs a SELECT that returns one number.
-func (d *DB) ask(ctx context.Context, query string) number {
+// ask runs a SELECT that returns one number, behind a WITH of ours or "".
+func (d *DB) ask(ctx context.Context, with, query string) number {
 	if err := d.admit(ctx, query); err != nil {
 		return number{err: err}
 	}
-	rows, err := d.conn.QueryContext(ctx, "SELECT CAST(COLUMNS(*) AS DOUBLE) FROM "+from(query)+" LIMIT 2")
+	rows, err := d.conn.QueryContext(ctx, with+"SELECT CAST(COLUMNS(*) AS DOUBLE) FROM "+from(query)+" LIMIT 2")
 	if err != nil {
-		return number{err: d.explain(ctx, query, err)}
+		return number{err: translate(err, "")}
 	}
 	defer rows.Close() //nolint:errcheck // rows.Err reports what matters
 	columns, err := rows.Columns()

@@ -2,8 +2,9 @@ package scan
 
 import (
 	"encoding/binary"
-	"encoding/hex"
+	"fmt"
 	"math"
+	"math/bits"
 	"strconv"
 	"time"
 
@@ -95,9 +96,9 @@ func mix(x uint64) uint64 {
 
 // bools are stored as bits.
 func bools(b *batch, v encoding.Values, n int) {
-	bits := v.Boolean()
+	packed := v.Boolean()
 	for i := range n {
-		bit := bits[i/8] >> (i % 8) & 1
+		bit := packed[i/8] >> (i % 8) & 1
 		b.hashes = append(b.hashes, mix(uint64(bit)))
 		b.numbers = append(b.numbers, float64(bit))
 	}
@@ -135,8 +136,8 @@ func integers(b *batch, values []int64, number numerals) {
 type numerals struct {
 	unsigned bool
 	instant  bool    // beyond endless it is infinite
-	unit     float64 // of the number
-	per      float64 // units in one of the integer, at most one of both is not 1
+	unit     float64 // the integer counts so many of the number, days in seconds
+	per      float64 // of the integer in a unit; one of the two is 1
 }
 
 // endless is where DuckDB's infinities begin: they are the last integers of both
@@ -165,7 +166,11 @@ func (n numerals) text(x int64, number float64) string {
 	case n.unsigned:
 		return strconv.FormatUint(uint64(x), 10)
 	case n.instant && math.Abs(number) < 1<<40:
-		return time.UnixMicro(int64(math.Round(number * 1e6))).UTC().Format(time.RFC3339Nano)
+		at := time.UnixMicro(int64(math.Round(number * 1e6))).UTC()
+		if n.unit > 1 {
+			return at.Format(time.DateOnly)
+		}
+		return at.Format(time.RFC3339Nano)
 	case n.per != 1 || n.instant:
 		return strconv.FormatFloat(number, 'g', -1, 64)
 	}
@@ -173,7 +178,7 @@ func (n numerals) text(x int64, number float64) string {
 }
 
 // floats that are equal hash alike: 0 and -0, and every NaN.
-func floats[F float32 | float64](b *batch, values []F, bits int) {
+func floats[F float32 | float64](b *batch, values []F, size int) {
 	for _, v := range values {
 		x := float64(v)
 		hashed := math.Float64bits(x)
@@ -186,7 +191,7 @@ func floats[F float32 | float64](b *batch, values []F, bits int) {
 		b.hashes = append(b.hashes, mix(hashed))
 		b.numbers = append(b.numbers, x)
 	}
-	b.text = func(i int) string { return strconv.FormatFloat(float64(values[i]), 'g', -1, bits) }
+	b.text = func(i int) string { return strconv.FormatFloat(float64(values[i]), 'g', -1, size) }
 }
 
 func texts(b *batch, v encoding.Values, n int) {
@@ -202,7 +207,10 @@ func uuids(b *batch, v encoding.Values, _ int) {
 	for i := 0; i+size <= len(data); i += size {
 		b.hashes = append(b.hashes, xxh3.Hash(data[i:i+size]))
 	}
-	b.text = func(i int) string { return hex.EncodeToString(data[i*size : (i+1)*size]) }
+	b.text = func(i int) string {
+		id := data[i*size : (i+1)*size]
+		return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
+	}
 }
 
 // wides are decimals of more than 18 digits, big endian.
@@ -219,13 +227,19 @@ func wides(scale int32) decode {
 }
 
 func wide(word []byte) float64 {
+	negative := word[0] >= 0x80
 	var full [16]byte
-	if word[0] >= 0x80 {
-		for i := range full {
+	for i := range full {
+		if negative {
 			full[i] = 0xff
 		}
 	}
 	copy(full[16-len(word):], word)
-	high, low := int64(binary.BigEndian.Uint64(full[:8])), binary.BigEndian.Uint64(full[8:])
-	return float64(high)*(1<<32)*(1<<32) + float64(low)
+	high, low := binary.BigEndian.Uint64(full[:8]), binary.BigEndian.Uint64(full[8:])
+	if !negative {
+		return math.Ldexp(float64(high), 64) + float64(low)
+	}
+	low, borrow := bits.Sub64(0, low, 0) // of its distance from 0 nothing is lost
+	high, _ = bits.Sub64(0, high, borrow)
+	return -math.Ldexp(float64(high), 64) - float64(low)
 }
