@@ -323,6 +323,9 @@ func rejected(spec dataset.Spec) place {
 		schema: text("name", "event", "event_name"), app: text("app_version"), at: "NULL::TIMESTAMPTZ", id: "''",
 		text: "to_json(x)::VARCHAR", reason: "''", body: "''", row: "to_json(x)::VARCHAR",
 	}
+	if wrong := text("schema_errors"); wrong != "''" { // which says more than that there are some
+		p.cause = fmt.Sprintf("coalesce(nullif(%s, ''), %s)", wrong, p.cause)
+	}
 	if version := text("schema_version"); version != "''" {
 		p.schema = fmt.Sprintf("concat_ws('/', nullif(%s, ''), nullif(%s, ''))", p.schema, version)
 	}

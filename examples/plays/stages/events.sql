@@ -40,6 +40,7 @@ SELECT
     id_conflict,
     time_corrected,
     time_implausible,
+    extra ->> '$.schema_version' AS schema_version,
     -- A track event has a schema by its name, any other by its type. Without a version it is held to the newest.
     schema_errors(CASE WHEN type = 'track' THEN name ELSE type END, extra ->> '$.schema_version', properties) AS schema_errors
 FROM (

@@ -32,6 +32,7 @@ SELECT
     coalesce(context ->> '$.page.referrer', properties ->> '$.referrer') AS referrer_url,
     coalesce(context ->> '$.page.title', properties ->> '$.title') AS title,
     properties,
+    extra ->> '$.schema_version' AS schema_version,
     -- A track event has a schema by its name, any other by its type. Without a version it is held to the newest.
     schema_errors(CASE WHEN type = 'track' THEN name ELSE type END, extra ->> '$.schema_version', properties) AS schema_errors
 FROM (
