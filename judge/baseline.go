@@ -144,7 +144,8 @@ func (b *baseline) gather() {
 			b.gatherCell(row, column, i, found)
 		}
 	}
-	for k, key := range b.keys {
+	for k := range b.keys {
+		key := &b.keys[k]
 		b.values[k][0][0] = scaled(key, key.Value)
 		b.errors[k] = max(key.Error, b.errors[k]/max(1, found[k]))
 	}
@@ -159,7 +160,7 @@ func (b *baseline) gatherCell(row, column int, version int32, found []float64) {
 			continue
 		}
 		if m := find(b.versions[version].Metrics, &cursor, key); m != nil {
-			b.values[k][row][column] = scaled(*key, m.Value)
+			b.values[k][row][column] = scaled(key, m.Value)
 			b.errors[k] += m.Error
 			found[k]++
 		}
@@ -235,7 +236,7 @@ func find(metrics []fingerprint.Metric, cursor *int, key *fingerprint.Metric) *f
 }
 
 // scaled is the value on the scale it is compared on.
-func scaled(key fingerprint.Metric, value float64) float64 {
+func scaled(key *fingerprint.Metric, value float64) float64 {
 	if key.Count {
 		return math.Log1p(max(0, value))
 	}

@@ -72,7 +72,7 @@ func moved(old, new fingerprint.Metric) float64 {
 	case isShare(new):
 		return new.Value - old.Value
 	case new.Count:
-		return scaled(new, new.Value) - scaled(old, old.Value)
+		return scaled(&new, new.Value) - scaled(&old, old.Value)
 	case old.Value == new.Value:
 		return 0
 	default:
@@ -109,7 +109,7 @@ func moveBy(old fingerprint.Metric, by float64) float64 {
 	case isShare(old):
 		return min(1, max(0, old.Value+by))
 	case old.Count:
-		return max(0, math.Expm1(scaled(old, old.Value)+by))
+		return max(0, math.Expm1(scaled(&old, old.Value)+by))
 	default:
 		return old.Value + by*math.Abs(old.Value)
 	}

@@ -2,6 +2,8 @@ package judge
 
 import (
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/reedbed/reedbed/fingerprint"
 )
@@ -54,7 +56,8 @@ func quantileError(f *fingerprint.Fingerprint, c *fingerprint.Column, rank float
 	return max(at-low, high-at) / significant
 }
 
-// shares are those of a column's frequent values, in their order.
+// shares are those of a column's frequent values, in the order of their texts: that of
+// their frequency is another in each version, and what is in order is found sooner.
 func shares(f *fingerprint.Fingerprint, c *fingerprint.Column) []fingerprint.Metric {
 	var metrics []fingerprint.Metric
 	n := float64(max(1, f.Rows-c.Nulls))
@@ -65,5 +68,6 @@ func shares(f *fingerprint.Fingerprint, c *fingerprint.Column) []fingerprint.Met
 			Value: share, Error: math.Sqrt(share * max(0, 1-share) / n),
 		})
 	}
+	slices.SortFunc(metrics, func(a, b fingerprint.Metric) int { return strings.Compare(a.Name, b.Name) })
 	return metrics
 }
