@@ -57,7 +57,7 @@ type Mistake struct {
 // their paths. Files that are wrong by themselves are left out and named in the
 // mistakes; what only the compiler sees is found by [Set.Mistakes].
 func Read(folder fs.FS) ([]File, []Mistake, error) {
-	names, err := Glob(folder)
+	names, err := paths(folder)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -84,8 +84,8 @@ func Read(folder fs.FS) ([]File, []Mistake, error) {
 	return files, mistakes, nil
 }
 
-// Glob lists the paths of a folder's schemas, also of those that lie too high.
-func Glob(folder fs.FS) ([]string, error) {
+// paths lists the paths of a folder's schemas, also of those that lie too high.
+func paths(folder fs.FS) ([]string, error) {
 	var all []string
 	for _, pattern := range []string{"*.json", "*/*.json"} {
 		names, err := fs.Glob(folder, pattern)
