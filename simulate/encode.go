@@ -11,18 +11,17 @@ const timeFormat = "2006-01-02T15:04:05.000Z"
 
 // nativeEvent is Reedbed's own form of an event.
 type nativeEvent struct {
-	ID          string        `json:"id"`
-	Type        string        `json:"type"`
-	Name        string        `json:"name"`
-	Time        string        `json:"time"`
-	SentAt      string        `json:"sent_at,omitempty"`
-	UserID      string        `json:"user_id,omitempty"`
-	AnonymousID string        `json:"anonymous_id"`
-	SessionID   string        `json:"session_id"`
-	StreamID    string        `json:"stream_id"`
-	Seq         int64         `json:"seq"`
-	Properties  any           `json:"properties"`
-	Context     *eventContext `json:"context"`
+	ID          string `json:"id"`
+	Type        string `json:"type"`
+	Name        string `json:"name"`
+	Time        string `json:"time"`
+	SentAt      string `json:"sent_at,omitempty"`
+	UserID      string `json:"user_id,omitempty"`
+	AnonymousID string `json:"anonymous_id"`
+	SessionID   string `json:"session_id"`
+	number
+	Properties any           `json:"properties"`
+	Context    *eventContext `json:"context"`
 }
 
 // segmentMessage is the same in Segment's form.
@@ -119,7 +118,7 @@ func (d *draft) claimed(it *item) time.Time { return it.at.Add(d.skew) }
 func (d *draft) native(it *item, sent string) nativeEvent {
 	return nativeEvent{
 		ID: it.id, Type: it.kind, Name: it.name, Time: d.claimed(it).Format(timeFormat), SentAt: sent,
-		UserID: d.who.userID, AnonymousID: d.who.anonymous, SessionID: d.session(), StreamID: d.who.stream, Seq: it.seq,
+		UserID: d.who.userID, AnonymousID: d.who.anonymous, SessionID: d.session(), number: it.number,
 		Properties: it.properties, Context: it.context,
 	}
 }
@@ -139,5 +138,5 @@ func (d *draft) segment(it *item) segmentMessage {
 
 // session names a stretch of listening of one device by the hour it began in.
 func (d *draft) session() string {
-	return fmt.Sprintf("%s-%d", d.who.stream[:8], d.items[0].at.Unix()/3600)
+	return fmt.Sprintf("%s-%d", d.who.device[:8], d.items[0].at.Unix()/3600)
 }

@@ -21,7 +21,7 @@ type item struct {
 	kind       string
 	name       string
 	at         time.Time
-	seq        int64
+	number     number
 	properties any
 	context    *eventContext
 }
@@ -116,14 +116,12 @@ func (s *Stream) fillDraft(d *draft, until time.Time, n int, make func(*item, *l
 	}
 }
 
-// items returns n empty items, in the order of their sequence numbers, some of
-// which are garbage.
+// items returns n empty items, some of which are garbage.
 func (s *Stream) items(who listener, n int) []item {
 	items := make([]item, n)
 	context := s.context(&who)
 	for i := range items {
-		items[i] = item{seq: s.seq[who.id], context: context}
-		s.seq[who.id]++
+		items[i] = item{context: context}
 		if s.rng.Float64() < s.Malformed {
 			items[i].bad = fmt.Sprintf(garbage[s.rng.IntN(len(garbage))], uuid4(s.rng))
 		}

@@ -96,7 +96,7 @@ type listener struct {
 	address   string
 	userID    string // "" for those who are not signed in
 	anonymous string
-	stream    string
+	device    string
 }
 
 func (s *Stream) listener(id int) listener {
@@ -107,7 +107,7 @@ func (s *Stream) listener(id int) listener {
 	l.agent = fmt.Sprintf(l.app.agents[rng.IntN(len(l.app.agents))], 130+rng.IntN(12))
 	l.address = address(rng, l.country)
 	l.anonymous = uuid4(rng)
-	l.stream = uuid4(rng)
+	l.device = uuid4(rng)
 	if rng.Float64() < 0.7 {
 		l.userID = fmt.Sprintf("usr_%06d", id)
 	}

@@ -36,6 +36,14 @@ type Config struct {
 
 	History History
 	Attack  Attack
+	Loss    Loss
+}
+
+// Loss is what becomes of events that never arrive, not even in a repeat.
+type Loss struct {
+	Version  string  // of the application whose events are lost; it must number them
+	InFlight float64 // share that is sent and lost
+	AtClient float64 // share that the client numbers, drops, and reports as dropped
 }
 
 // History is past traffic that is sent before anything else, so that there is

@@ -18,6 +18,7 @@ type Request struct {
 	Bad     int      // of them those that do not decode
 	IDs     []string // ids of those that do, in order
 	Repeat  bool     // the same events were sent before
+	Lost    []Lost   // what never arrives, of this request and of those since the last that had nothing left to send
 }
 
 // Stream makes requests one after the other. One goroutine uses it at a time.
@@ -26,7 +27,8 @@ type Stream struct {
 	rng       *rand.Rand
 	tracks    *rand.Zipf
 	listeners *rand.Zipf
-	seq       []int64 // next sequence number of each listener's device
+	numbering []numbering // of each listener's device
+	lost      []Lost      // not yet told
 
 	sending time.Duration // when the next fresh request is sent, from Start
 	events  int           // fresh events so far
@@ -49,7 +51,7 @@ func New(c Config) *Stream {
 		rng:       rng,
 		tracks:    rand.NewZipf(rng, 1.2, 8, uint64(c.Tracks-1)),
 		listeners: rand.NewZipf(rng, 1.1, 40, uint64(c.Listeners-1)),
-		seq:       make([]int64, c.Listeners+c.Attack.Listeners),
+		numbering: make([]numbering, c.Listeners+c.Attack.Listeners),
 		past:      c.Start.Add(-c.History.Span),
 	}
 	if c.History.Events == 0 {
@@ -60,24 +62,29 @@ func New(c Config) *Stream {
 
 // Next returns the next request in the order of sending; false at the end.
 func (s *Stream) Next() (Request, bool) {
-	ended := s.ended()
-	if len(s.repeats) > 0 && (ended || s.repeats[0].at <= s.sending) {
-		r := s.repeats[0]
-		s.repeats = s.repeats[1:]
-		return r.of.request(s, r.at, true), true
+	for {
+		ended := s.ended()
+		if len(s.repeats) > 0 && (ended || s.repeats[0].at <= s.sending) {
+			r := s.repeats[0]
+			s.repeats = s.repeats[1:]
+			return r.of.request(s, r.at, true), true
+		}
+		if ended {
+			return Request{}, false
+		}
+		if r, sent := s.fresh(); sent {
+			return r, true
+		}
 	}
-	if ended {
-		return Request{}, false
-	}
-	return s.fresh(), true
 }
 
 func (s *Stream) ended() bool {
 	return s.Events > 0 && s.events >= s.Events || s.For > 0 && s.sending >= s.For
 }
 
-// fresh makes a request of events that were not sent before.
-func (s *Stream) fresh() Request {
+// fresh makes a request of events that were not sent before; false if all of them
+// are lost.
+func (s *Stream) fresh() (Request, bool) {
 	n := s.batchSize()
 	at := s.sending
 	var d *draft
@@ -87,10 +94,15 @@ func (s *Stream) fresh() Request {
 		d = s.happen(n)
 	}
 	s.events += n
+	if s.number(d); len(d.items) == 0 {
+		return Request{}, false
+	}
 	if s.rng.Float64() < s.Duplicates {
 		s.repeatAt(at+time.Second+time.Duration(s.rng.Int64N(int64(20*time.Second))), d)
 	}
-	return d.request(s, at, false)
+	r := d.request(s, at, false)
+	r.Lost, s.lost = s.lost, nil
+	return r, true
 }
 
 func (s *Stream) repeatAt(at time.Duration, d *draft) {
