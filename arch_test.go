@@ -33,7 +33,7 @@ var layers = []struct {
 	{"converge rehearse query compare collect importer", "what the program does: these do not know each other"},
 	{"load engine enrich stage contract", "the mechanisms those combine"},
 	{"dataset collect/protocol", "what things are on record or on the wire, not who records or sends them"},
-	{"store journal event fingerprint judge config examples", "leaves"},
+	{"store journal event fingerprint judge alert config examples", "leaves"},
 	{"internal", "mechanisms without domain meaning"},
 }
 
@@ -51,6 +51,7 @@ var rules = []struct{ from, but, to, reason string }{
 	{"event", "", "net/http", "what an event is does not depend on how it came"},
 	{"event", "", "os", "what an event is needs no I/O"},
 	{"judge", "", "os", "a judgement is of what it is given, and the same each time"},
+	{"alert", "", "os", "what is wrong is told to it, and where messages are kept"},
 	{"contract", "", "os", "what is expected of a dataset is text and numbers"},
 	{"dataset", "", module + "/engine", "the catalog is kept without running SQL over data"},
 	{"", "cmd node", module + "/config", "parts take plain options, so that reedbed.yaml can change without them"},

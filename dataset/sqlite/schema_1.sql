@@ -503,3 +503,36 @@ CREATE TABLE tried (
 CREATE TRIGGER forget_tried AFTER DELETE ON segments BEGIN
   DELETE FROM tried WHERE segment_id = OLD.id;
 END;
+
+-- Verdicts that say anything at all, which is seldom.
+CREATE INDEX verdicts_spoken ON verdicts (partition_id, version) WHERE detail <> '{}';
+
+-- What is or was wrong, one row for each time of each cause, and what webhooks
+-- are told of it.
+CREATE TABLE alerts (
+  id          INTEGER PRIMARY KEY AUTOINCREMENT,
+  key         TEXT NOT NULL,
+  said        TEXT NOT NULL,           -- alert.Alert
+  told        INTEGER NOT NULL,        -- the count that was told last
+  resolved_at INTEGER
+);
+CREATE UNIQUE INDEX alerts_open ON alerts (key) WHERE resolved_at IS NULL;
+CREATE INDEX alerts_by_key ON alerts (key);
+CREATE INDEX alerts_resolved ON alerts (resolved_at) WHERE resolved_at IS NOT NULL;
+
+CREATE TABLE deliveries (
+  id         INTEGER PRIMARY KEY AUTOINCREMENT,
+  alert_id   INTEGER NOT NULL REFERENCES alerts(id),
+  hook       TEXT NOT NULL,            -- a name, not the address
+  message    TEXT NOT NULL,            -- the webhook-id
+  kind       TEXT NOT NULL,
+  body       BLOB NOT NULL,
+  created_at INTEGER NOT NULL,
+  tries      INTEGER NOT NULL DEFAULT 0,
+  next_at    INTEGER NOT NULL,
+  ended_at   INTEGER,                  -- NULL: it waits
+  result     TEXT NOT NULL DEFAULT 'waiting',
+  error      TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX deliveries_waiting ON deliveries (hook, next_at) WHERE ended_at IS NULL;
+CREATE INDEX deliveries_by_alert ON deliveries (alert_id);
