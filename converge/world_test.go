@@ -236,7 +236,7 @@ func (w *world) close() {
 func (w *world) deploy() {
 	problems, err := w.deployWithin(context.Background())
 	w.must(err)
-	broken := slices.ContainsFunc(w.stages, func(d definition) bool { return d.broken })
+	broken := slices.ContainsFunc(w.stages, func(d definition) bool { return d.broken || d.gone })
 	if len(problems) > 0 && !broken {
 		w.tb.Fatalf("problems: %v", problems)
 	}

@@ -324,10 +324,19 @@ func (t *tx) pass(p partition, after pair, b dataset.Build, why sql.NullInt64) e
 		return err
 	}
 	was, err := t.letGo(p, after.refused)
-	if err != nil || !was || after.output.Version != 0 {
+	if err != nil || !was {
 		return err
 	}
-	return t.tellReaders(p, dataset.ByPromotion, why)
+	if after.output.Version == 0 {
+		if err := t.tellReaders(p, dataset.ByPromotion, why); err != nil {
+			return err
+		}
+	}
+	if after.refuses && after.rejected.Version == 0 {
+		after.refused.name = p.name
+		return t.tellReaders(after.refused, dataset.ByPromotion, why)
+	}
+	return nil
 }
 
 // movedOn reports whether an open partition is computed because its inputs moved
