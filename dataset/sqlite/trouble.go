@@ -58,7 +58,7 @@ const (
 		FROM dirty w JOIN datasets d ON d.id = w.dataset_id WHERE w.failed_key IS NOT NULL GROUP BY d.id, w.error LIMIT 1000`
 )
 
-// Troubles lists every cause once. A version that breaks several rules is held
+// Troubles lists every cause once, of failed runs at most a thousand errors. A version that breaks several rules is held
 // for the first; what waits for held inputs is held for none of its own.
 func (c *Catalog) Troubles(ctx context.Context) (out []Trouble, err error) {
 	err = c.view(ctx, func(t *tx) error {
