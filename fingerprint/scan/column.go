@@ -31,16 +31,21 @@ type column struct {
 	after      float64                       // rows are late from this second on
 	late       *int64
 
-	dictionary parquet.Dictionary // of the chunk, and what is in it
-	entries    batch
-	counts     []int64
-	plain      batch
-	gathered   []float64
+	dictionary parquet.Dictionary // of the chunk: what is in it are the entries
+	*scratch
 }
 
-func newColumn(parts []part, rows int64, o Options) *column {
+// scratch is room that the columns of a file use one after the other.
+type scratch struct {
+	plain, entries batch
+	counts         []int64 // of the entries in a page
+	gathered       []float64
+	sampled        []float64
+}
+
+func newColumn(parts []part, rows int64, o Options, room *scratch) *column {
 	first := parts[0].column
-	c := &column{sample: sampler{step: 1}}
+	c := &column{sample: sampler{step: 1, values: room.sampled[:0]}, scratch: room}
 	c.out.Name, c.out.Nulls = first.Name(), rows
 	c.out.Kind, _ = reading(first)
 	for _, p := range parts {
@@ -196,6 +201,7 @@ func (c *column) finish(rows int64) fingerprint.Column {
 	}
 	out.Min, out.Max = &n.least, &n.greatest
 	values := c.sample.values
+	c.sampled = values
 	slices.Sort(values)
 	out.Quantiles = fingerprint.Quantiles(values, fingerprint.Points)
 	if c.sample.step > 1 {

@@ -22,6 +22,7 @@ type batch struct {
 	// numbers of a Number, a Time (seconds since 1970) or a Bool (0 and 1); else empty.
 	numbers []float64
 	text    func(i int) string
+	wide    []int64 // integers that are stored in 32 bits
 }
 
 // decode fills a batch with n values.
@@ -107,9 +108,8 @@ func bools(b *batch, v encoding.Values, n int) {
 
 // narrow reads integers of 32 bits.
 func narrow(n numerals, unsigned bool) decode {
-	var wide []int64
 	return func(b *batch, v encoding.Values, _ int) {
-		wide = wide[:0]
+		wide := b.wide[:0]
 		for _, x := range v.Int32() {
 			switch {
 			case unsigned:
@@ -120,6 +120,7 @@ func narrow(n numerals, unsigned bool) decode {
 				wide = append(wide, int64(x))
 			}
 		}
+		b.wide = wide
 		integers(b, wide, n)
 	}
 }

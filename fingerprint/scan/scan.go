@@ -54,8 +54,9 @@ func Files(paths []string, o Options) (f *fingerprint.Fingerprint, err error) {
 		f.Bytes += bytes
 		files = append(files, p)
 	}
+	var room scratch
 	for _, parts := range columns(files) {
-		c := newColumn(parts, f.Rows, o)
+		c := newColumn(parts, f.Rows, o, &room)
 		if err := c.read(parts); err != nil {
 			return nil, fmt.Errorf("take the fingerprint of the column %q: %w", c.out.Name, err)
 		}
