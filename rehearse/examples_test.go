@@ -47,6 +47,8 @@ func TestExamplesSeeMistakes(t *testing.T) {
 				{"top_28d", "HAVING sum(plays) > 0", ""},
 				{"listening_sessions", "pause > INTERVAL", "pause >= INTERVAL"},
 				{"royalties", "played_ms >= 30000", "played_ms > 30000"},
+				{"streams", "<= 1001", "<= 1000"},
+				{"completeness", "INTERVAL 1 HOUR\n            THEN", "INTERVAL 2 HOURS\n            THEN"},
 			},
 			{
 				{"events", "coalesce(ua_is_bot(agent), false)", "ua_is_bot(agent)"},
@@ -55,10 +57,14 @@ func TestExamplesSeeMistakes(t *testing.T) {
 				{"top_28d", "plays DESC, track_id", "plays DESC, track_id DESC"},
 				{"listening_sessions", "WHERE NOT is_spam", ""},
 				{"royalties", "coalesce(own.rate, other.rate)", "own.rate"},
+				{"streams", "missing - least(missing, reported)", "missing"},
+				{"completeness", "least(greatest(reported, 0), missing)", "0"},
 			},
 			{
 				{"plays_classified", "played_ms < 5000", "played_ms <= 5000"},
 				{"listening_sessions", "AND min(occurred_at) <", "AND min(occurred_at) <="},
+				{"streams", "previous_time + behind", "previous_time"},
+				{"completeness", "CASE WHEN stream_id IS NULL THEN 0 ELSE received END", "received"},
 			},
 		},
 		"web": {{

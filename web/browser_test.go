@@ -141,8 +141,8 @@ func TestPageInABrowser(t *testing.T) {
 	ctx := browser(t)
 	open(t, ctx, handler(t, f, with(boards)))
 
-	if n := evaluate[int](t, ctx, "document.querySelectorAll('.card.ranked li:first-child').length"); n != 5 {
-		t.Errorf("%d ranked cards with rows, want 5", n)
+	if n := evaluate[int](t, ctx, "document.querySelectorAll('.card.ranked li:first-child').length"); n != 6 {
+		t.Errorf("%d ranked cards with rows, want 6", n)
 	}
 	if n := evaluate[int](t, ctx, "document.querySelectorAll('.plot .bar').length"); n != 48 {
 		t.Errorf("%d bars in the series, want 48", n)

@@ -14,7 +14,9 @@ contract:
     is_spam: {not_null: true}
 fingerprint:
   entropy: [country, browser]
-  measures: {spam_rate: "avg(is_spam::int)"}
+  measures:
+    spam_rate: "avg(is_spam::int)"
+    doubtful_rate: "avg((NOT is_spam AND spam_score >= 0.3)::int)"
 key: [source, play_id, payload_hash]
 */
 SELECT
