@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/reedbed/reedbed/alert"
 	"github.com/reedbed/reedbed/compare"
 	"github.com/reedbed/reedbed/dataset"
 	"github.com/reedbed/reedbed/dataset/sqlite"
@@ -164,7 +165,7 @@ func TestSQLEndsWhenTheClientLeaves(t *testing.T) {
 func TestStatusKeepsItsShape(t *testing.T) {
 	f := &fake{status: web.Status{Converged: true, Journal: web.JournalStatus{End: 5, Loaded: 4}, Revision: 7, Version: "v"}}
 	want := `{"converged":true,"journal":{"end":5,"loaded":4},"datasets":[],"quarantine":{"rows":0},` +
-		`"totals":{"acknowledged":0,"loaded":0,"quarantined":0,"duplicates_removed":0},"failures":[],"problems":[],"revision":7,"version":"v"}` + "\n"
+		`"totals":{"acknowledged":0,"loaded":0,"quarantined":0,"duplicates_removed":0},"failures":[],"holds":[],"problems":[],"revision":7,"version":"v"}` + "\n"
 	if got := text(t, ask(handler(t, f), "GET", "/api/v1/status", "")); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -180,6 +181,24 @@ func TestStatusKeepsItsShape(t *testing.T) {
 	f.fails = errors.New("catalog broken")
 	if r := ask(handler(t, f), "GET", "/api/v1/status", ""); r.StatusCode != http.StatusServiceUnavailable || strings.Contains(text(t, r), "broken") {
 		t.Errorf("a failing status answers %d", r.StatusCode)
+	}
+}
+
+func TestAlerts(t *testing.T) {
+	f := &fake{alerts: alert.Log{Open: []alert.Logged{{
+		Alert:      alert.Alert{Key: "held/plays", Severity: alert.Error, Title: "plays is held", Count: 2, First: "a", Last: "b", Since: noon},
+		Deliveries: []alert.Sent{{Hook: "a.example#1", Message: "msg_1", Kind: alert.Raised, Result: alert.Waiting, Tries: 1, Created: noon, Next: noon, Error: "no"}},
+	}}, Resolved: []alert.Logged{}}}
+	h := handler(t, f)
+	want := `{"open":[{"key":"held/plays","severity":"error","title":"plays is held","count":2,"first":"a","last":"b","since":"2026-11-22T12:00:00Z",` +
+		`"deliveries":[{"hook":"a.example#1","id":"msg_1","kind":"raised","result":"waiting","tries":1,"created":"2026-11-22T12:00:00Z","next":"2026-11-22T12:00:00Z","error":"no"}]}],` +
+		`"resolved":[]}` + "\n"
+	if got := text(t, ask(h, "GET", "/api/v1/alerts", "")); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	f.fails = errors.New("catalog broken")
+	if r := ask(h, "GET", "/api/v1/alerts", ""); r.StatusCode != http.StatusServiceUnavailable || strings.Contains(text(t, r), "broken") {
+		t.Errorf("failing alerts answer %d", r.StatusCode)
 	}
 }
 
@@ -248,8 +267,8 @@ func TestOpenAPIMatchesTheRoutes(t *testing.T) {
 	if err := json.Unmarshal([]byte(text(t, ask(h, "GET", "/api/v1/openapi.json", ""))), &document); err != nil {
 		t.Fatal(err)
 	}
-	if len(document.Paths) != 10 {
-		t.Errorf("%d paths, want 10", len(document.Paths))
+	if len(document.Paths) != 11 {
+		t.Errorf("%d paths, want 11", len(document.Paths))
 	}
 	for path, methods := range document.Paths {
 		for _, method := range []string{"get", "post"} {
