@@ -271,3 +271,24 @@ func TestRecheckKnowsWhatIsHeld(t *testing.T) {
 		t.Errorf("it is %s, %s", a.State, a.Looked.Outcome)
 	}
 }
+
+// TestClosesWhileSetAside closes partitions of a stage whose file is gone: it is
+// judged when it comes back.
+func TestClosesWhileSetAside(t *testing.T) {
+	w := newWorld(t, nil, newCatalog(t))
+	t.Cleanup(w.close)
+	w.stages = chain("{rows: {min: 2}}")
+	w.value = 1
+	w.start()
+	w.load(5)
+	w.settle()
+	w.stages[0].gone, w.stages[1].gone = true, true
+	w.deploy()
+	w.settle()
+	w.closeTo(1000)
+	w.settle()
+	w.stages[0].gone, w.stages[1].gone = false, false
+	w.deploy()
+	w.settle()
+	w.expectHeld(map[string]int64{"a": 1, "b": 1})
+}

@@ -317,7 +317,7 @@ func (t *tx) refuseApproval(p partition, h dataset.Hold) error {
 
 // holding are the held pointers h that count: of stages at work, not of the rows
 // that these refused.
-const holding = "h.view = 'held' AND d.kind = 'stage' AND d.retired_at IS NULL"
+const holding = "h.view = 'held' AND d.kind = 'stage' AND d.retired_at IS NULL AND d.paused = 0"
 
 func (t *tx) holds(where string, args ...any) (out []dataset.Hold, err error) {
 	err = t.each(`SELECT d.name, p.name, d.owner, h.version, COALESCE(x.version, 0), h.promoted_at, COALESCE(w.detail, '{}') FROM pointers h
