@@ -115,13 +115,12 @@ func (s *Sender) Wake(dropped int64) {
 
 // Run delivers until ctx ends. Each hook is served by itself: one that hangs
 // delays its own messages only.
-func (s *Sender) Run(ctx context.Context) error {
+func (s *Sender) Run(ctx context.Context) {
 	var lines sync.WaitGroup
 	for _, l := range s.lines {
 		lines.Go(func() { s.serve(ctx, l) })
 	}
 	lines.Wait()
-	return nil
 }
 
 func (s *Sender) serve(ctx context.Context, l *line) {

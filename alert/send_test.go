@@ -92,7 +92,7 @@ func run(ctx context.Context, s *Sender) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = s.Run(ctx)
+		s.Run(ctx)
 	}()
 	return func() { cancel(); <-done }
 }

@@ -41,6 +41,7 @@ type Config struct {
 	Stages    Stages    `yaml:"stages"`
 	Query     Query     `yaml:"query"`
 	Retention Retention `yaml:"retention"`
+	Alerts    Alerts    `yaml:"alerts"`
 }
 
 // Source is one origin of events.
@@ -141,6 +142,26 @@ type Retention struct {
 	// Versions is how many superseded versions of each closed partition keep their
 	// files, to go back to without computing anything.
 	Versions int `yaml:"versions"`
+}
+
+// Alerts sets who is told of what goes wrong.
+type Alerts struct {
+	// Webhooks are posted to. With none, alerts are on record only.
+	Webhooks []Webhook `yaml:"webhooks"`
+}
+
+// Webhook is an address that is told of alerts, in signed messages.
+type Webhook struct {
+	// URL is where to post: https, unless AllowPrivate. It is secret, for many
+	// addresses are.
+	URL Secret `yaml:"url"`
+	// Secret is what messages are signed with: whsec_ and 24 to 64 bytes in base64.
+	Secret Secret `yaml:"secret"`
+	// AllowPrivate allows plain http, and addresses of this machine and of private
+	// networks.
+	AllowPrivate bool `yaml:"allow_private"`
+	// Owners are the teams whose alerts it is told; none: everybody's.
+	Owners []string `yaml:"owners"`
 }
 
 // Default returns the values that hold for what nobody set.

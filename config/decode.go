@@ -141,6 +141,13 @@ func setScalar(v reflect.Value, text string) error {
 		v.SetString(text)
 		return nil
 	}
+	if v.Kind() == reflect.Bool {
+		if text != "true" && text != "false" {
+			return fmt.Errorf("%q is neither true nor false", text)
+		}
+		v.SetBool(text == "true")
+		return nil
+	}
 	n, err := strconv.Atoi(text)
 	if err != nil {
 		return fmt.Errorf("%q is not a whole number", text)
@@ -156,7 +163,10 @@ func exampleOf(t reflect.Type) string {
 	case reflect.TypeFor[time.Duration]():
 		return "write a duration such as 30s, 1h30m, 7d or 2y"
 	}
-	if t.Kind() == reflect.Int {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "write true or false"
+	case reflect.Int:
 		return "write a whole number such as 1000"
 	}
 	return "write a network such as 10.0.0.0/8"

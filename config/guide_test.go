@@ -25,9 +25,11 @@ func TestGuideIsTrue(t *testing.T) {
 			t.Errorf("no row starts with %s", row)
 		}
 	}
-	for _, key := range keysOf(reflect.TypeFor[Source]()) {
-		if !strings.Contains(string(guide), fmt.Sprintf("| `%s` | ", key)) {
-			t.Errorf("nothing about %s of a source", key)
+	for _, entry := range []reflect.Type{reflect.TypeFor[Source](), reflect.TypeFor[Webhook]()} {
+		for _, key := range keysOf(entry) {
+			if !strings.Contains(string(guide), fmt.Sprintf("| `%s` | ", key)) {
+				t.Errorf("nothing about %s of a %s", key, strings.ToLower(entry.Name()))
+			}
 		}
 	}
 }

@@ -115,7 +115,7 @@ func (d *decoder) override(path, place, text string) {
 }
 
 // scalars finds what a flag or variable can set: single values and lists of
-// single values, by path. Sources are set in the file only.
+// single values, by path. Sources and webhooks are set in the file only.
 func (d *decoder) scalars() map[string]reflect.Value {
 	found := map[string]reflect.Value{}
 	var walk func(v reflect.Value, path string)

@@ -67,6 +67,10 @@ load: {cycle: 250ms, batch: 8MiB}
 stages: {workers: 3, memory: 1GiB, deadline: 5m}
 query: {workers: 1, memory: 128MiB, deadline: 5s, rows: 10, bytes: 1KiB}
 retention: {versions: 7}
+alerts:
+  webhooks:
+  - {url: "https://hooks.example/x", secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw, owners: [web team]}
+  - {url: "http://10.0.0.1/x", secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw, allow_private: true}
 `), nil, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -88,6 +92,10 @@ retention: {versions: 7}
 		Query:   config.Query{Workers: 1, Memory: 128 * config.MiB, Deadline: 5 * time.Second, Rows: 10, Bytes: config.KiB},
 
 		Retention: config.Retention{Versions: 7},
+		Alerts: config.Alerts{Webhooks: []config.Webhook{
+			{URL: "https://hooks.example/x", Secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Owners: []string{"web team"}},
+			{URL: "http://10.0.0.1/x", Secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", AllowPrivate: true},
+		}},
 	}
 	if diff := cmp.Diff(want, p.Config, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 		t.Error(diff)
@@ -163,6 +171,21 @@ func TestProblems(t *testing.T) {
 				"reedbed.yaml:4:20: sources[1].keys[0]: is also a key of sources[0] (give each source keys of its own)",
 				`reedbed.yaml:4:34: sources[1].origins[0]: "example.org" is not an origin (write scheme and host without a path, such as https://example.org, or *)`,
 				"reedbed.yaml:4:55: sources[1].burst: has no rate beside it (set rate as well, or remove burst)",
+			},
+		},
+		"webhooks": {
+			yaml: "name: x\nalerts:\n  webhooks:\n  - {url: 'http://a.example/hush', secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw}\n" +
+				"  - {url: a.example, secret: hush, owners: ['']}\n  - {url: 'https://a.example', secret: whsec_c2hvcnQ=, allow_private: maybe, owner: web}\n" +
+				"  - {url: 'https://a.example', secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw}\n",
+			want: []string{
+				`reedbed.yaml:6:71: alerts.webhooks[2].allow_private: "maybe" is neither true nor false (write true or false)`,
+				"reedbed.yaml:6:78: alerts.webhooks[2].owner: there is no such setting (did you mean owners?)",
+				"reedbed.yaml:4:11: alerts.webhooks[0].url: is not https, so that anybody on the way could read it (use https, or set allow_private",
+				"reedbed.yaml:5:11: alerts.webhooks[1].url: is not the address of a webhook (write one such as",
+				"reedbed.yaml:5:30: alerts.webhooks[1].secret: is not a signing secret (use whsec_ and",
+				"reedbed.yaml:5:45: alerts.webhooks[1].owners[0]: is empty (name a team",
+				"reedbed.yaml:6:40: alerts.webhooks[2].secret: is not a signing secret (use whsec_ and",
+				"reedbed.yaml:7:11: alerts.webhooks[3].url: alerts.webhooks[2] has the same address (name all owners",
 			},
 		},
 		"duplicate key": {

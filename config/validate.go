@@ -45,6 +45,7 @@ func (c *Config) Validate() []Problem {
 	v.count("query.rows", c.Query.Rows)
 	v.size("query.bytes", c.Query.Bytes, KiB)
 	v.check(c.Retention.Versions >= 0, "retention.versions", c.Retention.Versions, "is negative", "use 0 to keep no superseded version")
+	v.webhooks(c.Alerts.Webhooks)
 	return v.problems
 }
 
@@ -117,6 +118,28 @@ func (v *validator) origin(path, origin string) {
 	ok := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && origin == u.Scheme+"://"+u.Host
 	v.check(ok || origin == "*", path, origin, fmt.Sprintf("%q is not an origin", origin),
 		"write scheme and host without a path, such as https://example.org, or *")
+}
+
+func (v *validator) webhooks(hooks []Webhook) {
+	seen := map[Secret]int{}
+	for i, h := range hooks {
+		path := fmt.Sprintf("alerts.webhooks[%d]", i)
+		u, err := url.Parse(string(h.URL))
+		form := err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != "" && u.User == nil && u.Fragment == ""
+		v.check(form, path+".url", h.URL, "is not the address of a webhook", "write one such as https://example.org/hooks/reedbed")
+		v.check(!form || u.Scheme == "https" || h.AllowPrivate, path+".url", h.URL, "is not https, so that anybody on the way could read it",
+			"use https, or set allow_private: true beside it if the way is your own")
+		first, twice := seen[h.URL]
+		v.check(!form || !twice, path+".url", h.URL, fmt.Sprintf("alerts.webhooks[%d] has the same address", first),
+			"name all owners at one of them")
+		seen[h.URL] = i
+		_, ok := h.Secret.SigningKey()
+		v.check(ok, path+".secret", h.Secret, "is not a signing secret",
+			`use whsec_ and 24 to 64 bytes in base64, such as: echo "whsec_$(head -c 32 /dev/urandom | base64 -w 0)"`)
+		for j, owner := range h.Owners {
+			v.check(owner != "", fmt.Sprintf("%s.owners[%d]", path, j), owner, "is empty", "name a team as stages name their owner")
+		}
+	}
 }
 
 func (v *validator) limits(l Limits) {

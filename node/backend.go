@@ -188,7 +188,7 @@ func (n *Node) pages() (http.Handler, error) {
 	addr, _ := n.listener.Addr().(*net.TCPAddr)
 	o := web.Options{
 		Backend: backend{n}, Collect: n.door.Handler(), Dashboards: dashboards, Project: n.project.Config.Name,
-		Metrics: promhttp.HandlerFor(n.registry, promhttp.HandlerOpts{}), Plan: n.planOwn,
+		Metrics: promhttp.HandlerFor(n.registry, promhttp.HandlerOpts{}), Plan: n.planOwn, Alerts: n.catalog.AlertLog,
 		URL:      "http://" + n.listener.Addr().String(),
 		Loopback: addr != nil && addr.IP.IsLoopback(), Token: string(n.project.Config.Token), Log: n.log.With("part", "web"),
 	}

@@ -30,7 +30,7 @@ func (n *Node) serveControl(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	api, err := web.New(web.Options{Backend: backend{n}, Collect: n.door.Handler(), Loopback: true, Plan: n.planOwn, Log: n.log.With("part", "control")})
+	api, err := web.New(web.Options{Backend: backend{n}, Collect: n.door.Handler(), Loopback: true, Plan: n.planOwn, Alerts: n.catalog.AlertLog, Log: n.log.With("part", "control")})
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}

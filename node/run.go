@@ -57,6 +57,9 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 			return err
 		}
 		ready()
+		if n.listener != nil {
+			g.Go(func() error { return n.watchAlerts(work) })
+		}
 		return n.converger.Run(work)
 	})
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {

@@ -39,6 +39,9 @@ func (s *server) api() http.Handler {
 	if s.Plan != nil {
 		mux.HandleFunc("/api/v1/plan", s.plan)
 	}
+	if s.Alerts != nil {
+		mux.Handle("/api/v1/alerts", only(http.MethodGet, s.alerts))
+	}
 	mux.Handle("/api/v1/apply", only(http.MethodPost, s.elsewhere))
 	mux.Handle("/api/v1/rollback", only(http.MethodPost, s.elsewhere))
 	mux.Handle("/api/v1/openapi.json", only(http.MethodGet, s.openAPI))
@@ -196,6 +199,17 @@ func (s *server) ask(w http.ResponseWriter, r *http.Request) (Status, bool) {
 		unavailable("no_status", "the status cannot be read at the moment").write(w)
 	}
 	return status, err == nil
+}
+
+// alerts answers with the open alerts and the last that were resolved.
+func (s *server) alerts(w http.ResponseWriter, r *http.Request) {
+	log, err := s.Alerts(r.Context())
+	if err != nil {
+		s.Log.Error("alerts failed", "err", err)
+		unavailable("no_alerts", "the alerts cannot be read at the moment").write(w)
+		return
+	}
+	s.writeJSON(w, log)
 }
 
 func unavailable(code, message string) problem {

@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/reedbed/reedbed/alert"
 	"github.com/reedbed/reedbed/compare"
 	"github.com/reedbed/reedbed/converge"
 	"github.com/reedbed/reedbed/dataset"
@@ -34,6 +35,7 @@ var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 type fake struct {
 	mu       sync.Mutex // guards what follows
 	status   web.Status
+	alerts   alert.Log
 	cards    map[string]web.CardData // by SQL
 	asked    int                     // runs of cards
 	statuses int                     // how often the status was asked
@@ -43,7 +45,7 @@ type fake struct {
 	why   func(dataset.Reference) (sqlite.Account, error)
 	diff  func(compare.Request) (compare.Result, error)
 	tail  func(ctx context.Context) (<-chan web.TailEvent, error)
-	fails error // of Status
+	fails error // of Status and of the alerts
 	ready error
 }
 
@@ -180,6 +182,7 @@ func handler(t *testing.T, f *fake, settings ...setting) http.Handler {
 		Plan: func(context.Context) (converge.Plan, error) {
 			return converge.Plan{Changes: []converge.Change{{FileChange: dataset.FileChange{File: "stages/a.sql", Changes: []string{"new stage"}}}}}, nil
 		},
+		Alerts:  func(context.Context) (alert.Log, error) { return f.alerts, f.fails },
 		Backend: f, Project: "plays", URL: "http://127.0.0.1:8080", WriteKey: "demo", Loopback: true,
 		Log:     slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Collect: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "collected ", r.URL.Path) }),

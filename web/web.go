@@ -16,6 +16,7 @@ import (
 
 	"github.com/klauspost/compress/gzhttp"
 
+	"github.com/reedbed/reedbed/alert"
 	"github.com/reedbed/reedbed/converge"
 )
 
@@ -28,7 +29,9 @@ type Options struct {
 	// Metrics answers /metrics; nil: there are none.
 	Metrics http.Handler
 	// Plan says what deploying the project's own files would do; nil: nobody does.
-	Plan       func(context.Context) (converge.Plan, error)
+	Plan func(context.Context) (converge.Plan, error)
+	// Alerts says what is and was wrong, and who was told; nil: nobody does.
+	Alerts     func(context.Context) (alert.Log, error)
 	Dashboards []Dashboard
 	Project    string // the project's name
 	URL        string // where people reach the listener: http://127.0.0.1:8080
