@@ -15,6 +15,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
+	"github.com/reedbed/reedbed/dataset"
 	"github.com/reedbed/reedbed/dataset/sqlite"
 	"github.com/reedbed/reedbed/stage"
 	"github.com/reedbed/reedbed/web"
@@ -210,6 +211,13 @@ func TestTroubleInABrowser(t *testing.T) {
 		{Dataset: "royalties", Partition: "2026-11", Attempts: 3, Error: "line 9, column 4: Conversion Error: could not convert '" + hostile + "' to DOUBLE"},
 	}
 	f.status.Datasets[7].Failed, f.status.Datasets[7].Fresh = 1, 2
+	f.status.Holds = []dataset.Hold{
+		{
+			Dataset: "plays_classified", Partition: "2026-11-22T09", For: "royalties", Version: 3, Reads: 2, Since: noon,
+			Broken: []dataset.Broken{{Contract: "royalties", Owner: "finance", Rule: "measures.doubtful_rate", At: "contracts/royalties.yaml:6", What: "measure doubtful_rate is 0.42; expected: measure doubtful_rate is at most 5%"}},
+		},
+		{Dataset: "plays", Partition: "2026-11-22T10", Broken: []dataset.Broken{{What: "track_id is NULL in 12 of 300 rows " + hostile, At: "stages/plays.sql:9"}}},
+	}
 	delete(f.cards, boards[0].Cards[3].SQL)
 	f.cards[boards[0].Cards[4].SQL] = web.CardData{Columns: []string{"label", "value"}, AsOf: noon}
 	ctx := browser(t)
