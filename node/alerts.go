@@ -221,6 +221,6 @@ func kindOfError(text string) string {
 // somebody who edits it is told once.
 func ofProblem(p stage.Problem, at time.Time) alert.Alert {
 	return alert.Alert{
-		Key: "file/" + p.File, Severity: alert.Warning, Title: "something is wrong with " + p.File, Detail: p.Error(), Since: at,
+		Key: "file/" + p.File, Severity: alert.Warning, Title: p.File + " needs attention", Detail: p.Error(), Since: at,
 	}
 }

@@ -98,7 +98,7 @@ func TestAlertsAreToldOnceOverARestart(t *testing.T) {
 	raised := <-messages
 	stop()
 	want := told{ID: raised.ID, Type: "com.reedbed.alert.raised", Data: alert.Alert{
-		Key: "file/stages/a.sql", Severity: alert.Warning, Title: "something is wrong with stages/a.sql",
+		Key: "file/stages/a.sql", Severity: alert.Warning, Title: "stages/a.sql needs attention",
 		Detail: "stages/a.sql: no such column\nstages/a.sql:3: no such table", Since: time.Date(2020, 11, 22, 12, 0, 0, 0, time.UTC),
 	}}
 	if diff := cmp.Diff(want, raised); diff != "" {
