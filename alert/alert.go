@@ -22,7 +22,8 @@ const (
 
 // Alert is one cause of trouble, whatever it is the cause of.
 type Alert struct {
-	// Key names the cause: what has the same key is the same trouble.
+	// Key names the cause: what has the same key is the same trouble, of the same
+	// owner, who would not be told of its end otherwise.
 	Key      string   `json:"key"`
 	Severity Severity `json:"severity"`
 	Owner    string   `json:"owner,omitempty"` // the team to tell
@@ -137,7 +138,7 @@ func (k Known) look(a Alert, at time.Time) (Known, Kind) {
 		}
 		k.Told = count
 		return k, Raised
-	case a.Severity != was.Severity, a.Owner != was.Owner, a.Title != was.Title, count >= 10*k.Told, 10*count <= k.Told:
+	case a.Severity != was.Severity, a.Title != was.Title, count >= 10*k.Told, 10*count <= k.Told:
 		k.Told = count
 		return k, Changed
 	case a != was:

@@ -146,7 +146,7 @@ func (s *Sender) step(ctx context.Context, l *line) (time.Duration, error) {
 	if err != nil || !ok {
 		return idle, err
 	}
-	if wait := time.Until(d.Next); wait > 0 {
+	if wait := time.Until(d.Next); wait > 0 && wait <= mostPause { // later than that, the clock was wrong
 		return min(wait, idle), nil
 	}
 	failure := l.hook.post(ctx, l.client, d.Message, d.Body)

@@ -251,6 +251,7 @@ func TestLoadWithoutProject(t *testing.T) {
 
 func FuzzLoad(f *testing.F) {
 	f.Add("name: a\nsources: [{name: b, keys: [c]}]\n")
+	f.Add("name: a\nalerts: {webhooks: [{url: 'https://b.example/%zz', secret: whsec_, allow_private: yes, owners: [c]}]}\n")
 	f.Add("name: &x a\nlisten: *x\n<<: {}\n? [a]\n: b\n")
 	f.Add("limits: {compressed: 1e400B, max_lateness: 999999999999y}\n")
 	f.Add("!!binary name: !foo |\n  x\n")

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -189,7 +190,7 @@ func (c *causes) add(a alert.Alert) {
 
 func ofTrouble(x sqlite.Trouble) alert.Alert {
 	a := alert.Alert{
-		Key: strings.Join([]string{string(x.Kind), x.Dataset, x.For, x.Contract, x.Rule}, "/"), Severity: alert.Error, Owner: x.Owner,
+		Key: keyOf(x, x.For, x.Contract, x.Rule), Severity: alert.Error, Owner: x.Owner,
 		Detail: x.What, Count: x.Count, First: string(x.First), Last: string(x.Last), Since: x.Since,
 	}
 	rule := fmt.Sprintf("%s of contract %s", x.Rule, x.Contract)
@@ -201,10 +202,17 @@ func ofTrouble(x sqlite.Trouble) alert.Alert {
 	case sqlite.Warned:
 		a.Severity, a.Title = alert.Warning, fmt.Sprintf("%s breaks %s", x.Dataset, rule)
 	case sqlite.Fails:
-		a.Key = string(x.Kind) + "/" + x.Dataset + "/" + kindOfError(x.What)
+		a.Key = keyOf(x, kindOfError(x.What))
 		a.Title = x.Dataset + " cannot be computed"
 	}
 	return a
+}
+
+// keyOf names a cause by its dataset, what tells it from others of its kind, and
+// its owner.
+func keyOf(x sqlite.Trouble, parts ...string) string {
+	parts = slices.Concat([]string{string(x.Kind), x.Dataset}, parts, []string{x.Owner})
+	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), "/")
 }
 
 // particular matches what differs between the errors of one cause: quoted values

@@ -44,31 +44,43 @@ func (c *Catalog) OpenAlerts(ctx context.Context) (out []alert.Known, err error)
 // older deliveries were dropped to make room.
 func (c *Catalog) RecordAlerts(ctx context.Context, changes []alert.Change, messages []alert.Message) (dropped int64, err error) {
 	err = c.update(ctx, func(t *tx) error {
+		ended := false
 		for _, x := range changes {
 			if err := t.recordAlert(x); err != nil {
 				return err
 			}
+			ended = ended || x.Kind == alert.Resolved
 		}
-		hooks := map[string]bool{}
 		for _, m := range messages {
 			if err := t.post(m); err != nil {
 				return err
 			}
-			for _, h := range m.Hooks {
-				hooks[h] = true
-			}
 		}
-		for h := range hooks {
-			n, err := t.drop(`hook = ?2 AND id <= (SELECT id FROM deliveries WHERE hook = ?2 AND ended_at IS NULL ORDER BY id DESC LIMIT 1 OFFSET ?3)`,
-				"too many wait for this webhook", h, mostWaiting)
-			if err != nil {
-				return err
-			}
-			dropped += n
+		if dropped, err = t.makeRoom(messages); err != nil || !ended {
+			return err
 		}
-		return t.forgetAlerts()
+		return t.forgetResolved()
 	})
 	return dropped, err
+}
+
+// makeRoom drops what is too much for the hooks of messages.
+func (t *tx) makeRoom(messages []alert.Message) (dropped int64, err error) {
+	hooks := map[string]bool{}
+	for _, m := range messages {
+		for _, h := range m.Hooks {
+			hooks[h] = true
+		}
+	}
+	for h := range hooks {
+		n, err := t.drop(`hook = ?2 AND id <= (SELECT id FROM deliveries WHERE hook = ?2 AND ended_at IS NULL ORDER BY id DESC LIMIT 1 OFFSET ?3)`,
+			"too many wait for this webhook", h, mostWaiting)
+		if err != nil {
+			return dropped, err
+		}
+		dropped += n
+	}
+	return dropped, nil
 }
 
 func (t *tx) recordAlert(x alert.Change) error {
@@ -89,14 +101,18 @@ func (t *tx) recordAlert(x alert.Change) error {
 
 // post puts a message into the outbox of its hooks.
 func (t *tx) post(m alert.Message) error {
+	var alertID int64
+	if err := t.QueryRowContext(t.ctx, "SELECT id FROM alerts WHERE key = ? ORDER BY id DESC LIMIT 1", m.Key).Scan(&alertID); err != nil {
+		return err
+	}
 	for _, h := range m.Hooks {
-		err := t.exec(`INSERT INTO deliveries (alert_id, hook, message, kind, body, created_at, next_at)
-			VALUES ((SELECT MAX(id) FROM alerts WHERE key = ?1), ?2, ?3, ?4, ?5, ?6, ?6)`, m.Key, h, m.ID, m.Kind, m.Body, t.now)
+		err := t.exec("INSERT INTO deliveries (alert_id, hook, message, kind, body, created_at, next_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+			alertID, h, m.ID, m.Kind, m.Body, t.now)
 		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return t.forgetTold(alertID)
 }
 
 // drop gives up what waits and fulfils a condition, whose parameters begin at ?2.
@@ -109,12 +125,14 @@ func (t *tx) drop(where, why string, args ...any) (int64, error) {
 	return res.RowsAffected()
 }
 
-// forgetAlerts removes what nobody asks for any more.
-func (t *tx) forgetAlerts() error {
-	if err := t.exec(`DELETE FROM deliveries WHERE ended_at IS NOT NULL AND id <= (SELECT d.id FROM deliveries d
-		WHERE d.alert_id = deliveries.alert_id AND d.ended_at IS NOT NULL ORDER BY d.id DESC LIMIT 1 OFFSET ?)`, keptTold); err != nil {
-		return err
-	}
+// forgetTold removes what an alert's hooks were told long ago.
+func (t *tx) forgetTold(alertID int64) error {
+	return t.exec(`DELETE FROM deliveries WHERE alert_id = ?1 AND ended_at IS NOT NULL AND id <= (SELECT id FROM deliveries
+		WHERE alert_id = ?1 AND ended_at IS NOT NULL ORDER BY id DESC LIMIT 1 OFFSET ?2)`, alertID, keptTold)
+}
+
+// forgetResolved removes alerts that nobody asks for any more.
+func (t *tx) forgetResolved() error {
 	const old = `SELECT id FROM alerts a WHERE resolved_at IS NOT NULL AND resolved_at < (SELECT resolved_at FROM alerts WHERE resolved_at IS NOT NULL
 		ORDER BY resolved_at DESC LIMIT 1 OFFSET ?) AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.alert_id = a.id AND d.ended_at IS NULL)`
 	if err := t.exec("DELETE FROM deliveries WHERE alert_id IN ("+old+")", keptAlerts-1); err != nil {

@@ -536,3 +536,4 @@ CREATE TABLE deliveries (
 );
 CREATE INDEX deliveries_waiting ON deliveries (hook, next_at) WHERE ended_at IS NULL;
 CREATE INDEX deliveries_by_alert ON deliveries (alert_id);
+CREATE INDEX deliveries_in_order ON deliveries (alert_id, hook) WHERE ended_at IS NULL;
