@@ -31,6 +31,7 @@ const (
 type watch struct {
 	node   *Node
 	sender *alert.Sender
+	ready  func() error // why no events are taken in, or nil
 	known  []alert.Known
 	failed bool // the last look did
 	open   *prometheus.GaugeVec
@@ -53,7 +54,7 @@ func (n *Node) newWatch(ctx context.Context) (*watch, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &watch{node: n, sender: sender, open: prometheus.NewGaugeVec(
+	w := &watch{node: n, sender: sender, ready: backend{n}.Ready, open: prometheus.NewGaugeVec(
 		prometheus.GaugeOpts{Name: "reedbed_alerts", Help: "Open alerts: one for each cause."}, []string{"severity"})}
 	n.registry.MustRegister(w.open)
 	names := []string{}
@@ -106,7 +107,7 @@ func (w *watch) run(ctx context.Context) error {
 
 // look records what changed, and the messages about it, in one transaction.
 func (w *watch) look(ctx context.Context, at time.Time) error {
-	found, err := w.node.wrong(ctx, at)
+	found, err := w.wrong(ctx, at)
 	if err != nil {
 		return err
 	}
@@ -136,7 +137,8 @@ func (w *watch) look(ctx context.Context, at time.Time) error {
 }
 
 // wrong lists the causes of what is wrong now.
-func (n *Node) wrong(ctx context.Context, at time.Time) ([]alert.Alert, error) {
+func (w *watch) wrong(ctx context.Context, at time.Time) ([]alert.Alert, error) {
+	n := w.node
 	found, err := n.catalog.Troubles(ctx)
 	if err != nil {
 		return nil, err
@@ -146,6 +148,9 @@ func (n *Node) wrong(ctx context.Context, at time.Time) ([]alert.Alert, error) {
 		return nil, err
 	}
 	var causes causes
+	if err := w.ready(); err != nil {
+		causes.add(alert.Alert{Key: "door", Severity: alert.Error, Title: "no events are taken in", Detail: err.Error(), Since: at})
+	}
 	for _, x := range found {
 		causes.add(ofTrouble(x))
 	}

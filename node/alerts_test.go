@@ -63,6 +63,7 @@ func newWatch(t *testing.T, n *Node) *watch {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.ready = func() error { return nil }
 	return w
 }
 
@@ -196,6 +197,23 @@ func TestOneAlertForAFailingStage(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, a); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// That events are refused is told, as long as it is so.
+func TestTheDoorIsWatched(t *testing.T) {
+	var clock time.Time
+	w := newWatch(t, watched(t, &clock))
+	w.ready = func() error { return errors.New("the disk is full") }
+	w.lookAt(t, &clock, 0)
+	w.lookAt(t, &clock, 12)
+	if len(w.known) != 1 || w.known[0].Told != 1 || w.known[0].Title != "no events are taken in" || w.known[0].Detail != "the disk is full" {
+		t.Errorf("known are %+v", w.known)
+	}
+	w.ready = func() error { return nil }
+	w.lookAt(t, &clock, 45)
+	if len(w.known) != 0 {
+		t.Errorf("known are still %+v", w.known)
 	}
 }
 
