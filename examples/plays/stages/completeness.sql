@@ -50,6 +50,7 @@ gaps AS (
         CASE WHEN place = 2 THEN coalesce(lag(app) OVER stream, app) ELSE app END AS app,
         CASE WHEN place = 2 THEN coalesce(lag(app_version) OVER stream, app_version) ELSE app_version END AS app_version,
         seen,
+        place = 2 AS ends,
         first_seq - lag(last_seq) OVER stream - 1 AS missing,
         first_dropped - lag(last_dropped) OVER stream AS reported,
         lag(last_at) OVER stream AS since,
@@ -66,6 +67,8 @@ placed AS (
         app,
         app_version,
         missing,
+        -- The last event of a stream is the end itself.
+        CASE WHEN ends THEN missing ELSE missing + 1 END AS steps,
         least(greatest(reported, 0), missing) AS reported,
         epoch_us(since) AS since,
         CASE WHEN date_trunc('hour', until) <= date_trunc('hour', since) + INTERVAL 1 HOUR
@@ -83,8 +86,8 @@ placed AS (
 shared AS (
     SELECT
         *,
-        least(missing, greatest((epoch_us(getvariable('partition_start')::TIMESTAMPTZ) - since) * (missing + 1) - 1, 0) // took) AS before,
-        least(missing, greatest((epoch_us(getvariable('partition_end')::TIMESTAMPTZ) - since) * (missing + 1) - 1, 0) // took) AS after
+        least(missing, greatest((epoch_us(getvariable('partition_start')::TIMESTAMPTZ) - since) * steps - 1, 0) // took) AS before,
+        least(missing, greatest((epoch_us(getvariable('partition_end')::TIMESTAMPTZ) - since) * steps - 1, 0) // took) AS after
     FROM placed
 ),
 counted AS (

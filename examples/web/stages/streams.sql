@@ -30,7 +30,9 @@ WITH events AS (
         extra ->> '$.previous.stream_id' AS previous_stream,
         try_cast(extra ->> '$.previous.seq' AS BIGINT) AS previous_seq,
         greatest(coalesce(try_cast(extra ->> '$.previous.dropped' AS BIGINT), 0), 0) AS previous_dropped,
-        try_cast(extra ->> '$.previous.time' AS TIMESTAMPTZ) AS previous_time
+        try_cast(extra ->> '$.previous.time' AS TIMESTAMPTZ) AS previous_time,
+        time_corrected OR time_implausible AS clock_wrong,
+        claimed_at
     FROM raw
 ),
 -- A number counts once, also if a client that counts badly gives it to two events.
@@ -53,7 +55,8 @@ numbers AS (
         -- Of one event, whole or not at all.
         min(CASE WHEN previous_stream IS NOT NULL AND previous_seq BETWEEN 0 AND 9007199254740991 AND behind IS NOT NULL
             AND previous_time BETWEEN TIMESTAMPTZ '1970-01-01 00:00:00Z' AND TIMESTAMPTZ '9999-12-31 00:00:00Z' THEN
-            {'stream_id': previous_stream, 'seq': previous_seq, 'dropped': previous_dropped, 'at': previous_time + behind}
+            {'stream_id': previous_stream, 'seq': previous_seq, 'dropped': previous_dropped, 'at': previous_time + behind,
+             'sure': NOT clock_wrong AND previous_time <= claimed_at}
         END) AS previous
     FROM events
     GROUP BY source, stream_id, seq, unnumbered_app, unnumbered_version
@@ -101,7 +104,8 @@ SELECT
     previous.seq AS previous_seq,
     previous.dropped AS previous_dropped,
     previous.at AS previous_at,
-    CASE WHEN regexp_full_match(previous.stream_id, '[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}')
+    -- Where clocks disagree, events of that stream may be in other hours than these say.
+    CASE WHEN previous.sure AND regexp_full_match(previous.stream_id, '[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}')
         THEN to_timestamp(('0x' || previous.stream_id[:8] || previous.stream_id[10:13])::BIGINT / 1000) + behind
     END AS previous_began_at
 FROM streams
