@@ -30,6 +30,10 @@ type gate struct {
 // received is the column by which it is known how late a row came.
 const received = "received_at"
 
+// complete is the measure of a stage that says which share of what was sent arrived;
+// NULL if nobody knows.
+const complete = "complete"
+
 func newGate(s *stage.Stage, columns []dataset.Column, consumers []contract.Contract) gate {
 	g := gate{own: s.Contract().Rules(), needs: s.Header.Fingerprint.Needs()}
 	id := dataset.NewFields("gate")
@@ -88,6 +92,9 @@ func (g gate) judge(f *fingerprint.Fingerprint, open bool) dataset.Verdict {
 		f = &fingerprint.Fingerprint{}
 	}
 	facts := contract.Facts{Open: open}
+	if m := f.Measure(complete); m != nil && m.Error == "" {
+		facts.Complete = m.Value
+	}
 	v := dataset.Verdict{By: g.identity(open), Broken: g.own.Judge(f, facts)}
 	for _, r := range g.consumers {
 		broken := r.Judge(f, facts)
