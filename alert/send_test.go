@@ -174,7 +174,7 @@ func TestRetries(t *testing.T) {
 		var said bytes.Buffer
 		s, registry := sender(t, out, slog.New(slog.NewTextHandler(&said, nil)), h)
 		var ids []string
-		close := piped(t, s, func(_ http.ResponseWriter, r *http.Request) {
+		shut := piped(t, s, func(_ http.ResponseWriter, r *http.Request) {
 			if ids = append(ids, r.Header.Get("webhook-id")); len(ids) <= 6 {
 				<-r.Context().Done()
 			}
@@ -183,7 +183,7 @@ func TestRetries(t *testing.T) {
 		time.Sleep(20 * time.Minute)
 		synctest.Wait()
 		stop()
-		close()
+		shut()
 		if !cmp.Equal(ids, []string{"msg_1", "msg_1", "msg_1", "msg_1", "msg_1", "msg_1", "msg_1"}) {
 			t.Fatalf("sent %v", ids)
 		}
@@ -212,12 +212,12 @@ func TestGivingUp(t *testing.T) {
 		h := Hook{URL: "http://hook.example/x", Key: []byte("k"), AllowPrivate: true}
 		out := &box{waiting: []Delivery{{ID: 1, Hook: h.Name(), Message: "msg_1", Created: began, Next: began}}}
 		s, _ := sender(t, out, slog.New(slog.DiscardHandler), h)
-		close := piped(t, s, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+		shut := piped(t, s, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
 		stop := run(t.Context(), s)
 		time.Sleep(30 * time.Hour)
 		synctest.Wait()
 		stop()
-		close()
+		shut()
 		tries := out.tries()
 		last := tries[len(tries)-1]
 		if last.Result != Dropped || last.Error != "it answered 503 Service Unavailable" || len(out.waiting) != 0 {
