@@ -215,6 +215,9 @@ func (d *deployment) read(ctx context.Context, def definitions, known stage.Know
 func (d *deployment) setGates(set map[string]*deployed, files []*contract.File) {
 	about := map[string][]contract.Contract{}
 	for _, f := range files {
+		if f.Consumer != "" && set[f.Consumer] == nil {
+			continue // there is nobody to be kept from anything
+		}
 		for _, c := range f.Contracts {
 			about[c.Dataset] = append(about[c.Dataset], c)
 		}

@@ -292,3 +292,25 @@ func TestClosesWhileSetAside(t *testing.T) {
 	w.settle()
 	w.expectHeld(map[string]int64{"a": 1, "b": 1})
 }
+
+// TestReaderIsGone holds something for a stage whose file goes: nothing is apart
+// any more, and what the others read goes on.
+func TestReaderIsGone(t *testing.T) {
+	w := chained(t, "")
+	w.relies = map[string]string{"b.yaml": "owner: charts\nconsumer: b\ndatasets: {a: {columns: {value: {max: 10}}}}\n"}
+	w.deploy()
+	w.settle()
+	w.value = 31
+	w.load(5)
+	w.settle()
+	w.expectValues("b", 2)
+	w.stages[1].gone = true
+	w.deploy()
+	w.load(5)
+	w.settle()
+	w.expectHeld(map[string]int64{})
+	w.expectValues("a", 2, 32, 33)
+	if pins, err := w.catalog.Pins(context.Background()); err != nil || len(pins) > 0 {
+		t.Errorf("pins: %v, %v", pins, err)
+	}
+}

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 
@@ -21,6 +22,9 @@ func (t *tx) keepApart(p partition, before pair, b dataset.Build) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.Verdict.For)) {
 		reader, err := t.dataset(name)
+		if errors.Is(err, ErrNoDataset) {
+			continue // set aside since the version was judged
+		}
 		if err != nil {
 			return err
 		}
