@@ -224,13 +224,36 @@ func TestHeldForOneReader(t *testing.T) {
 	if len(s.Holds) != 1 || s.Holds[0].For != "c" || s.Holds[0].Version != 2 || s.Holds[0].Reads != 1 || len(s.Holds[0].Broken) != 1 {
 		t.Errorf("holds: %+v", s.Holds)
 	}
+	w.approveFor("c")
+	if got := w.contents()["c"][day]; len(got) != 2 {
+		t.Errorf("c reads %v once that is approved", got)
+	}
+	w.value = 36
+	w.load(5)
+	w.settle()
+	if got := w.contents()["c"][day]; len(got) != 2 {
+		t.Errorf("c reads %v, of which the last was not approved", got)
+	}
 	w.stages[0].rejects = "mod 32"
+	w.relies = nil
 	w.deploy()
 	w.settle()
 	w.check()
 	if pins, err := w.catalog.Pins(context.Background()); err != nil || len(pins) > 0 {
 		t.Errorf("pins: %v, %v", pins, err)
 	}
+}
+
+// approveFor approves what is held of a for one reader.
+func (w *world) approveFor(reader string) {
+	ref := dataset.Reference{Dataset: "a", Partition: w.partition(dataset.Hour, 5)}
+	if _, err := w.catalog.Approve(context.Background(), ref, dataset.Approval{Actor: "ada", Reason: "a festival", For: "nobody"}); err == nil {
+		w.tb.Error("what is not held was approved")
+	}
+	_, err := w.catalog.Approve(context.Background(), ref, dataset.Approval{Actor: "ada", Reason: "a festival", For: reader})
+	w.must(err)
+	w.converger.Wake()
+	w.settle()
 }
 
 // TestReaderWaitsForWhatIsGood has one reader that was never given anything good:

@@ -36,6 +36,8 @@ type Approval struct {
 	Actor  string    `json:"actor"`
 	Reason string    `json:"reason"`
 	At     time.Time `json:"at"`
+	// For is the stage that is to read what is held for it alone, "" for everybody.
+	For string `json:"for,omitempty"`
 }
 
 // Held reports whether nobody is to read the version.

@@ -37,15 +37,23 @@ func tellHold(w io.Writer, h dataset.Hold) {
 }
 
 func seenInstead(h dataset.Hold) string {
-	if h.Reads == 0 {
-		return "readers see nothing of it: no earlier version was good"
+	who := "readers see"
+	if h.For != "" {
+		who = h.For + " sees"
 	}
-	return fmt.Sprintf("readers see version %d", h.Reads)
+	if h.Reads == 0 {
+		return who + " nothing of it: no earlier version was good"
+	}
+	return fmt.Sprintf("%s version %d", who, h.Reads)
 }
 
 func releasedBy(h dataset.Hold) string {
 	if h.Version == 0 {
 		return "it is computed as soon as that is released"
 	}
-	return fmt.Sprintf("released by other input, another definition or another contract, or by `reedbed approve %s@%s --why TEXT`", h.Dataset, h.Partition)
+	reader := ""
+	if h.For != "" {
+		reader = " --for " + h.For
+	}
+	return fmt.Sprintf("released by other input, another definition or another contract, or by `reedbed approve %s@%s%s --why TEXT`", h.Dataset, h.Partition, reader)
 }

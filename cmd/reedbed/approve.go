@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -10,6 +11,7 @@ import (
 
 type approveCmd struct {
 	What string `arg:"" name:"partition" placeholder:"DATASET@PARTITION" help:"What is held, such as plays@2026-11-22T03."`
+	For  string `placeholder:"STAGE" help:"The stage for which alone it is held."`
 	Why  string `placeholder:"TEXT" help:"Why it is good as it is, for whoever reads the record."`
 }
 
@@ -26,9 +28,9 @@ func (c approveCmd) Run(ctx context.Context, g *globals, term terminal) error {
 	if err != nil {
 		return err
 	}
-	h, err := node.Approve(ctx, o, node.Approval{Reference: ref, Approval: dataset.Approval{Actor: actor(), Reason: c.Why}})
+	h, err := node.Approve(ctx, o, node.Approval{Reference: ref, Approval: dataset.Approval{Actor: actor(), Reason: c.Why, For: c.For}})
 	if err != nil {
 		return err
 	}
-	return g.say(term, h, fmt.Sprintf("version %d of %s@%s is approved and goes to readers\n", h.Version, h.Dataset, h.Partition))
+	return g.say(term, h, fmt.Sprintf("version %d of %s@%s is approved and goes to %s\n", h.Version, h.Dataset, h.Partition, cmp.Or(c.For, "readers")))
 }

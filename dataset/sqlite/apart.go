@@ -3,6 +3,7 @@ package sqlite
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -105,7 +106,37 @@ func (t *tx) rejoin(p partition, b dataset.Build) error {
 	return nil
 }
 
-// holdsApart lists what is held for single readers.
+// approveFor lets one stage read what is held for it alone.
+func (t *tx) approveFor(p partition, a dataset.Approval) (h dataset.Hold, err error) {
+	all, err := t.holdsApart(-1)
+	if err != nil {
+		return h, err
+	}
+	i := slices.IndexFunc(all, func(h dataset.Hold) bool {
+		return h.Dataset == p.dataset.Spec.Name && h.Partition == p.name && h.For == a.For
+	})
+	if i < 0 {
+		return h, &dataset.Refusal{
+			Code: "not_held", What: fmt.Sprintf("nothing of %s@%s is held for %s", p.dataset.Spec.Name, p.name, a.For), Fix: "see what is held, and for whom: reedbed status",
+		}
+	}
+	h = all[i]
+	v, judged, err := t.verdict(p.id, h.Version)
+	if err != nil {
+		return h, err
+	}
+	if delete(v.For, a.For); judged {
+		if err := t.writeVerdict(p.id, h.Version, v); err != nil {
+			return h, err
+		}
+	}
+	if err := t.rejoin(p, dataset.Build{Verdict: &v}); err != nil {
+		return h, err
+	}
+	return h, t.audit(a.Actor, "approve", fmt.Sprintf("%s@%s version %d for %s: %s", h.Dataset, h.Partition, h.Version, a.For, a.Reason))
+}
+
+// holdsApart lists what is held for single readers, limit of them; -1: all.
 func (t *tx) holdsApart(limit int) (out []dataset.Hold, err error) {
 	err = t.each(`SELECT i.name, n.name, i.owner, s.name, n.created_at, COALESCE(x.version, 0), y.version, COALESCE(w.detail, '{}') FROM pins n
 		JOIN datasets s ON s.id = n.stage_id JOIN datasets i ON i.id = n.input_id JOIN partitions p ON p.dataset_id = i.id AND p.name = n.name

@@ -272,11 +272,16 @@ func (t *tx) letGo(p partition, refused partition) (was bool, err error) {
 }
 
 // Approve lets the held version of a partition pass, whatever its contract says,
-// and makes the partition due. A later version is judged by itself.
+// and makes the partition due; or what is held for one stage, which then reads it. A
+// later version is judged by itself.
 func (c *Catalog) Approve(ctx context.Context, ref dataset.Reference, a dataset.Approval) (h dataset.Hold, err error) {
 	err = c.update(ctx, func(t *tx) error {
 		p, err := t.asked(ref.Dataset, ref.Partition)
 		if err != nil {
+			return err
+		}
+		if a.For != "" {
+			h, err = t.approveFor(p, a)
 			return err
 		}
 		if h, err = t.holdOf(p); err != nil {
@@ -312,7 +317,7 @@ func (t *tx) refuseApproval(p partition, h dataset.Hold) error {
 	if !h.Since.IsZero() {
 		return &dataset.Refusal{Code: "waits", What: fmt.Sprintf("%s has no version that is held: %s", shown, h.Words()), Fix: "approve what it waits for"}
 	}
-	return &dataset.Refusal{Code: "not_held", What: "nothing of " + shown + " is held", Fix: "see what is: reedbed status"}
+	return &dataset.Refusal{Code: "not_held", What: "nothing of " + shown + " is held for everybody", Fix: "see what is held, and for whom: reedbed status"}
 }
 
 // holding are the held pointers h that count: of stages at work, not of the rows
