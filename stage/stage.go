@@ -79,23 +79,7 @@ const (
 )
 
 // Problem is one thing wrong with a stage file.
-type Problem struct {
-	File string `json:"file"`
-	Line int    `json:"line"` // 0 when it concerns the whole file
-	What string `json:"what"`
-	Fix  string `json:"fix"`
-}
-
-func (p Problem) Error() string {
-	at := p.File
-	if p.Line > 0 {
-		at = fmt.Sprintf("%s:%d", p.File, p.Line)
-	}
-	if p.Fix == "" {
-		return at + ": " + p.What
-	}
-	return at + ": " + p.What + "; " + p.Fix
-}
+type Problem = contract.Problem
 
 var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
 

@@ -273,72 +273,6 @@ func (t *tx) promote(p *partition, b dataset.Build) error {
 	return t.spread(after.refused, before.rejected, after.rejected, b.Task)
 }
 
-// keepBack holds the outcome of b. Readers notice if what they saw is what is held
-// now, or if there is nothing else that they could see.
-func (t *tx) keepBack(p *partition, before pair, b dataset.Build, why sql.NullInt64) error {
-	held, err := t.isHoldOn(p.id)
-	if err != nil {
-		return err
-	}
-	if err := t.hold(p, before, b); err != nil {
-		return err
-	}
-	after, err := t.pair(*p)
-	if err != nil {
-		return err
-	}
-	if err := t.conclude(*p, before, after, b, why); err != nil {
-		return err
-	}
-	if !held && before.output.Version == 0 {
-		return t.tellReaders(*p, dataset.ByHold, why)
-	}
-	if err := t.spread(*p, before.output, after.output, b.Task); err != nil {
-		return err
-	}
-	return t.spread(after.refused, before.rejected, after.rejected, b.Task)
-}
-
-// tellReaders marks what reads p, of which there is nothing to be seen.
-func (t *tx) tellReaders(p partition, kind dataset.CauseKind, parent sql.NullInt64) error {
-	why, err := t.because(kind, dataset.Facts{Dataset: p.dataset.Spec.Name, Partition: p.name}, parent)
-	if err != nil {
-		return err
-	}
-	why.staged = p.dataset.Release != ""
-	return t.dirtyReaders(p, why)
-}
-
-// pass keeps what the gate said of what readers see now, and lets go of what was
-// held. Who waited for that hears of it even if nothing came of it.
-func (t *tx) pass(p partition, after pair, b dataset.Build, why sql.NullInt64) error {
-	if err := t.fingerprinted(p.id, after.output.Version, b.Fingerprint); err != nil {
-		return err
-	}
-	if b.Verdict != nil && after.output.Version != 0 {
-		if err := t.writeVerdict(p.id, after.output.Version, *b.Verdict); err != nil {
-			return err
-		}
-	}
-	if err := t.rejoin(p, b); err != nil {
-		return err
-	}
-	was, err := t.letGo(p, after.refused)
-	if err != nil || !was {
-		return err
-	}
-	if after.output.Version == 0 {
-		if err := t.tellReaders(p, dataset.ByPromotion, why); err != nil {
-			return err
-		}
-	}
-	if after.refuses && after.rejected.Version == 0 {
-		after.refused.name = p.name
-		return t.tellReaders(after.refused, dataset.ByPromotion, why)
-	}
-	return nil
-}
-
 // movedOn reports whether an open partition is computed because its inputs moved
 // on, and not because a definition changed, its own or one further up. To answer
 // false wrongly keeps what nobody needs, no more.
@@ -416,33 +350,6 @@ func (t *tx) addContent(p *partition, before pair, b dataset.Build, content data
 		return t.exec("UPDATE versions SET keyed = COALESCE(?, keyed) WHERE partition_id = ? AND number = ?", v.keyed, p.id, before.output.Version)
 	}
 	return t.addVersion(p, v)
-}
-
-// newVersion is what b's content becomes, without the rows.
-func (t *tx) newVersion(before pair, b dataset.Build) (version, error) {
-	v := version{origin: "build", traceKey: b.TraceKey, gitRev: b.GitRevision, cpu: b.CPU.Microseconds(), wall: b.Wall.Microseconds()}
-	if b.Content.Growth == dataset.NoGrowth {
-		return v, nil
-	}
-	// A compaction in between changes the version and not the content.
-	if base := b.Content.Base; before.output.Rows != base.Rows || before.output.Hash != base.Hash {
-		return v, fmt.Errorf("built on version %d but version %d with other content is promoted", base.Version, before.output.Version)
-	}
-	v.grows = true
-	if b.Content.Growth == dataset.Grew {
-		v.origin = "append"
-	}
-	return v, nil
-}
-
-// take puts the rows of an output into v.
-func (v *version) take(content dataset.NewContent) {
-	if content.Segment != nil {
-		v.add = []dataset.NewSegment{*content.Segment}
-	}
-	if content.Keyed != nil {
-		v.keyed = content.Keyed.Bytes()
-	}
 }
 
 // vanish leaves p without a promoted version, which to its readers is ABSENT.

@@ -158,6 +158,72 @@ func (t *tx) hold(p *partition, before pair, b dataset.Build) error {
 	return t.withdraw(p, before)
 }
 
+// keepBack holds the outcome of b. Readers notice if what they saw is what is held
+// now, or if there is nothing else that they could see.
+func (t *tx) keepBack(p *partition, before pair, b dataset.Build, why sql.NullInt64) error {
+	held, err := t.isHoldOn(p.id)
+	if err != nil {
+		return err
+	}
+	if err := t.hold(p, before, b); err != nil {
+		return err
+	}
+	after, err := t.pair(*p)
+	if err != nil {
+		return err
+	}
+	if err := t.conclude(*p, before, after, b, why); err != nil {
+		return err
+	}
+	if !held && before.output.Version == 0 {
+		return t.tellReaders(*p, dataset.ByHold, why)
+	}
+	if err := t.spread(*p, before.output, after.output, b.Task); err != nil {
+		return err
+	}
+	return t.spread(after.refused, before.rejected, after.rejected, b.Task)
+}
+
+// tellReaders marks what reads p, of which there is nothing to be seen.
+func (t *tx) tellReaders(p partition, kind dataset.CauseKind, parent sql.NullInt64) error {
+	why, err := t.because(kind, dataset.Facts{Dataset: p.dataset.Spec.Name, Partition: p.name}, parent)
+	if err != nil {
+		return err
+	}
+	why.staged = p.dataset.Release != ""
+	return t.dirtyReaders(p, why)
+}
+
+// pass keeps what the gate said of what readers see now, and lets go of what was
+// held. Who waited for that hears of it even if nothing came of it.
+func (t *tx) pass(p partition, after pair, b dataset.Build, why sql.NullInt64) error {
+	if err := t.fingerprinted(p.id, after.output.Version, b.Fingerprint); err != nil {
+		return err
+	}
+	if b.Verdict != nil && after.output.Version != 0 {
+		if err := t.writeVerdict(p.id, after.output.Version, *b.Verdict); err != nil {
+			return err
+		}
+	}
+	if err := t.rejoin(p, b); err != nil {
+		return err
+	}
+	was, err := t.letGo(p, after.refused)
+	if err != nil || !was {
+		return err
+	}
+	if after.output.Version == 0 {
+		if err := t.tellReaders(p, dataset.ByPromotion, why); err != nil {
+			return err
+		}
+	}
+	if after.refuses && after.rejected.Version == 0 {
+		after.refused.name = p.name
+		return t.tellReaders(after.refused, dataset.ByPromotion, why)
+	}
+	return nil
+}
+
 // isHoldOn reports whether a partition is held, or waits for what is.
 func (t *tx) isHoldOn(partitionID int64) (yes bool, err error) {
 	err = t.QueryRowContext(t.ctx, "SELECT EXISTS (SELECT 1 FROM pointers WHERE partition_id = ? AND view = 'held')", partitionID).Scan(&yes)

@@ -20,6 +20,33 @@ type version struct {
 	cpu, wall  int64
 }
 
+// newVersion is what b's content becomes, without the rows.
+func (t *tx) newVersion(before pair, b dataset.Build) (version, error) {
+	v := version{origin: "build", traceKey: b.TraceKey, gitRev: b.GitRevision, cpu: b.CPU.Microseconds(), wall: b.Wall.Microseconds()}
+	if b.Content.Growth == dataset.NoGrowth {
+		return v, nil
+	}
+	// A compaction in between changes the version and not the content.
+	if base := b.Content.Base; before.output.Rows != base.Rows || before.output.Hash != base.Hash {
+		return v, fmt.Errorf("built on version %d but version %d with other content is promoted", base.Version, before.output.Version)
+	}
+	v.grows = true
+	if b.Content.Growth == dataset.Grew {
+		v.origin = "append"
+	}
+	return v, nil
+}
+
+// take puts the rows of an output into v.
+func (v *version) take(content dataset.NewContent) {
+	if content.Segment != nil {
+		v.add = []dataset.NewSegment{*content.Segment}
+	}
+	if content.Keyed != nil {
+		v.keyed = content.Keyed.Bytes()
+	}
+}
+
 // promoted returns the version the main view points at, or what a release group
 // has staged in its place; Version 0 when none.
 func (t *tx) promoted(p partition) (dataset.Promoted, error) {
