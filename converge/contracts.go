@@ -53,7 +53,7 @@ func (d *deployment) checkPromises(ctx context.Context, s *stage.Stage, columns 
 	c := s.Contract()
 	found := append(c.Validate(known), s.Header.Fingerprint.Validate(s.File, columns)...)
 	if len(found) > 0 {
-		return asProblems(found), nil
+		return found, nil
 	}
 	asked := questions(c.Rules())
 	for _, m := range s.Header.Fingerprint.Measures {
@@ -74,7 +74,7 @@ func (d *deployment) checkContracts(ctx context.Context, files []*contract.File)
 			out = append(out, stage.Problem{File: f.Path, Line: 1, What: name + " cannot run", Fix: stage.MendFirst})
 			continue
 		}
-		found := asProblems(f.Validate(known))
+		found := f.Validate(known)
 		for _, c := range f.Contracts {
 			if len(found) > 0 {
 				break // what follows from it says nothing more
@@ -117,14 +117,6 @@ func sameNames(files []*contract.File) []stage.Problem {
 			continue
 		}
 		first[f.Name] = f.Path
-	}
-	return out
-}
-
-func asProblems(found []contract.Problem) []stage.Problem {
-	var out []stage.Problem
-	for _, p := range found {
-		out = append(out, stage.Problem(p))
 	}
 	return out
 }

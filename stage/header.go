@@ -22,13 +22,10 @@ func decodeHeader(s *Stage) (problems []Problem, ok bool) {
 		return []Problem{s.headerProblem(err)}, false
 	}
 	s.Header = doc.Header
-	var terms, profile []contract.Problem
+	var terms, profile []Problem
 	s.Header.Contract, terms = contract.ReadTerms(s.File, doc.Contract)
 	s.Header.Fingerprint, profile = contract.ReadProfile(s.File, doc.Fingerprint)
-	for _, p := range append(terms, profile...) {
-		problems = append(problems, Problem(p))
-	}
-	return problems, true
+	return append(terms, profile...), true
 }
 
 func (s *Stage) headerProblem(err error) Problem {
