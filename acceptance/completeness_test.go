@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"math"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -20,7 +21,12 @@ type losses struct{ arrived, inFlight, atClient float64 }
 //
 // The first and the last hours of the history are left out: what listeners did
 // before and after it is not there.
+//
+// It sends 270,000 events and takes minutes, so it runs when REEDBED_LOSS is set.
 func TestLossIsFound(t *testing.T) {
+	if os.Getenv("REEDBED_LOSS") == "" {
+		t.Skip("takes minutes: set REEDBED_LOSS=1")
+	}
 	const version = "2026.11"
 	p := newProject(t, "plays")
 	n := p.up(t).deployed(t)
