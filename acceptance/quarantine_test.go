@@ -89,7 +89,7 @@ func TestQuarantineHeals(t *testing.T) {
 	if s.Totals.Loaded != 510 || s.Totals.DuplicatesRemoved != s.Totals.Acknowledged-520 {
 		t.Errorf("after: %+v", s.Totals)
 	}
-	type count struct{ N, Ids, Hours, Pads int }
+	type count struct{ N, IDs, Hours, Pads int }
 	got := rows[count](t, n, `SELECT count(*) AS n, count(DISTINCT event_id) AS ids, count(DISTINCT date_trunc('hour', occurred_at)) AS hours,
 		count(*) FILTER (length(properties ->> '$.pad') >= 1100) AS pads FROM raw`)
 	if want := (count{510, 510, 3, 500}); got[0] != want {

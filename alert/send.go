@@ -151,7 +151,7 @@ func (s *Sender) step(ctx context.Context, l *line) (time.Duration, error) {
 	}
 	failure := l.hook.post(ctx, l.client, d.Message, d.Body)
 	if failure != nil && ctx.Err() != nil {
-		return 0, nil // cut off: that says nothing of the hook, and it is sent again
+		return 0, nil //nolint:nilerr // cut off: that says nothing of the hook, and it is sent again
 	}
 	d = d.after(failure, time.Now())
 	s.observe(l, d, failure)

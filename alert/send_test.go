@@ -109,7 +109,8 @@ func TestAHookThatHangsDelaysNobody(t *testing.T) {
 	a, b := Hook{URL: hangs.URL, Key: []byte("k"), AllowPrivate: true}, Hook{URL: works.URL, Key: []byte("k"), AllowPrivate: true}
 	out := &box{waiting: []Delivery{
 		{ID: 1, Hook: a.Name(), Message: "msg_1", Created: time.Now()},
-		{ID: 2, Hook: b.Name(), Message: "msg_1", Created: time.Now()}, {ID: 3, Hook: b.Name(), Message: "msg_2", Created: time.Now()},
+		{ID: 2, Hook: b.Name(), Message: "msg_1", Created: time.Now()},
+		{ID: 3, Hook: b.Name(), Message: "msg_2", Created: time.Now()},
 	}}
 	s, _ := sender(t, out, slog.New(slog.DiscardHandler), a, b)
 	stop := run(t.Context(), s)
@@ -248,7 +249,9 @@ func TestPause(t *testing.T) {
 
 func TestNewRefusesPlainHTTP(t *testing.T) {
 	for _, h := range []Hook{
-		{URL: "http://a.example", Key: []byte("k")}, {URL: "ftp://a.example", Key: []byte("k"), AllowPrivate: true}, {URL: "https://", Key: []byte("k")},
+		{URL: "http://a.example", Key: []byte("k")},
+		{URL: "ftp://a.example", Key: []byte("k"), AllowPrivate: true},
+		{URL: "https://", Key: []byte("k")},
 		{URL: "https://a.example"},
 	} {
 		if _, err := New(Options{Hooks: []Hook{h}}); err == nil {

@@ -59,59 +59,71 @@ func TestJudge(t *testing.T) {
 		want  []string
 	}{
 		"rows that break a rule": {
-			terms("columns: {c: {not_null: true}}"), func(f *fingerprint.Fingerprint) { f.Checks[0].Count = 12 }, Facts{Open: true},
+			terms("columns: {c: {not_null: true}}"), func(f *fingerprint.Fingerprint) { f.Checks[0].Count = 12 },
+			Facts{Open: true},
 			[]string{"columns.c.not_null contracts/a.yaml:4 c is NULL in 12 of 1000 rows (1.2%); expected no row"},
 		},
 		"tolerated":         {terms("tolerance: 2%", "columns: {c: {not_null: true}}"), func(f *fingerprint.Fingerprint) { f.Checks[0].Count = 12 }, Facts{}, []string{}},
 		"nothing breaks it": {terms("columns: {c: {min: 1, unique: true}}", "checks: [{name: x, sql: FROM d}]"), nil, Facts{}, []string{}},
 		"a share": {
-			terms("columns: {c: {nulls: {max: 1%}}}"), func(f *fingerprint.Fingerprint) { f.Checks[0].Count = 12 }, Facts{},
+			terms("columns: {c: {nulls: {max: 1%}}}"), func(f *fingerprint.Fingerprint) { f.Checks[0].Count = 12 },
+			Facts{},
 			[]string{"columns.c.nulls contracts/a.yaml:4 c is NULL in 12 of 1000 rows (1.2%); expected at most 1% of the rows"},
 		},
 		"a band": {
-			terms("columns: {c: {entropy: {min: 0.6}}}"), nil, Facts{},
+			terms("columns: {c: {entropy: {min: 0.6}}}"), nil,
+			Facts{},
 			[]string{"columns.c.entropy contracts/a.yaml:4 the entropy of c is 0.5; expected at least 0.6"},
 		},
 		"a check that fails": {
 			terms("checks: [{name: x, sql: SELECT y FROM d}]"), func(f *fingerprint.Fingerprint) {
 				f.Checks[0] = fingerprint.Check{Name: f.Checks[0].Name, Error: "no column y"}
-			}, Facts{},
+			},
+			Facts{},
 			[]string{"checks.x contracts/a.yaml:4 checks.x could not be looked at: no column y; expected: no row where check x finds something"},
 		},
 		"a check that gives a number": {
-			terms("checks: [{name: x, why: sums agree, sql: SELECT sum(a) - sum(b) FROM d}]"), func(f *fingerprint.Fingerprint) { f.Checks[0].Count = 3 }, Facts{},
+			terms("checks: [{name: x, why: sums agree, sql: SELECT sum(a) - sum(b) FROM d}]"), func(f *fingerprint.Fingerprint) { f.Checks[0].Count = 3 },
+			Facts{},
 			[]string{"checks.x contracts/a.yaml:4 check x (sums agree) gives 3; expected 0"},
 		},
 		"a check nobody looked at": {
-			terms("checks: [{name: x, sql: FROM d}]"), func(f *fingerprint.Fingerprint) { f.Checks = nil }, Facts{},
+			terms("checks: [{name: x, sql: FROM d}]"), func(f *fingerprint.Fingerprint) { f.Checks = nil },
+			Facts{},
 			[]string{"checks.x contracts/a.yaml:4 checks.x was not looked at; expected: no row where check x finds something"},
 		},
 		"a measure": {
-			terms("measures: {m: {max: 20%}}"), func(f *fingerprint.Fingerprint) { f.Measures = []fingerprint.Measure{{Name: "m", Value: half}} }, Facts{},
+			terms("measures: {m: {max: 20%}}"), func(f *fingerprint.Fingerprint) { f.Measures = []fingerprint.Measure{{Name: "m", Value: half}} },
+			Facts{},
 			[]string{"measures.m contracts/a.yaml:4 measure m is 0.5; expected at most 20%"},
 		},
 		"a measure that is missing": {
-			terms("measures: {m: {max: 20%}}"), nil, Facts{},
+			terms("measures: {m: {max: 20%}}"), nil,
+			Facts{},
 			[]string{"measures.m contracts/a.yaml:4 measure m was not taken; expected: measure m is at most 20%"},
 		},
 		"a measure that is NULL": {
-			terms("measures: {m: {max: 1}}"), func(f *fingerprint.Fingerprint) { f.Measures = []fingerprint.Measure{{Name: "m"}} }, Facts{},
+			terms("measures: {m: {max: 1}}"), func(f *fingerprint.Fingerprint) { f.Measures = []fingerprint.Measure{{Name: "m"}} },
+			Facts{},
 			[]string{"measures.m contracts/a.yaml:4 measure m is NULL; expected: measure m is at most 1"},
 		},
 		"a measure that failed": {
 			terms("measures: {m: {max: 1}}"), func(f *fingerprint.Fingerprint) {
 				f.Measures = []fingerprint.Measure{{Name: "m", Error: "division by zero"}}
-			}, Facts{},
+			},
+			Facts{},
 			[]string{"measures.m contracts/a.yaml:4 measure m could not be taken: division by zero; expected: measure m is at most 1"},
 		},
 		"a measure that is no number": {
 			terms("measures: {m: {max: 1}}"), func(f *fingerprint.Fingerprint) {
 				f.Measures = []fingerprint.Measure{{Name: "m", Value: new(math.NaN())}}
-			}, Facts{},
+			},
+			Facts{},
 			[]string{"measures.m contracts/a.yaml:4 measure m is not a number; expected: measure m is at most 1"},
 		},
 		"a column without entropy": {
-			terms("columns: {c: {entropy: {min: 0.1}}}"), func(f *fingerprint.Fingerprint) { f.Columns[0].Entropy = nil }, Facts{},
+			terms("columns: {c: {entropy: {min: 0.1}}}"), func(f *fingerprint.Fingerprint) { f.Columns[0].Entropy = nil },
+			Facts{},
 			[]string{"columns.c.entropy contracts/a.yaml:4 the entropy of c was not taken; expected: the entropy of c is at least 0.1"},
 		},
 		"rows": {terms("rows: {min: 2000}"), nil, Facts{}, []string{"rows contracts/a.yaml:4 the number of rows is 1000; expected at least 2000"}},
@@ -119,19 +131,23 @@ func TestJudge(t *testing.T) {
 			terms("rows: {min: 2000}", "complete: {min: 99%}", "fresh: 1m"), nil, Facts{Open: true, Complete: half, Age: new(time.Hour)}, []string{},
 		},
 		"rejected": {
-			terms("rejected: {max: 1%}"), func(f *fingerprint.Fingerprint) { f.Rejected = 1000 }, Facts{},
+			terms("rejected: {max: 1%}"), func(f *fingerprint.Fingerprint) { f.Rejected = 1000 },
+			Facts{},
 			[]string{"rejected contracts/a.yaml:4 the share of rejected rows is 50%; expected at most 1%"},
 		},
 		"complete": {
-			terms("complete: {min: 99%}"), nil, Facts{Complete: half},
+			terms("complete: {min: 99%}"), nil,
+			Facts{Complete: half},
 			[]string{"complete contracts/a.yaml:4 the share of events that arrived is 50%; expected at least 99%"},
 		},
 		"complete or not, nobody knows": {
-			terms("complete: {min: 99%}"), nil, Facts{},
+			terms("complete: {min: 99%}"), nil,
+			Facts{},
 			[]string{"complete contracts/a.yaml:4 nobody knows how much of what was sent arrived, since its sources do not number their events; expected: the share of events that arrived is at least 99%"},
 		},
 		"late": {
-			terms("fresh: 15m"), nil, Facts{Age: new(20 * time.Minute)},
+			terms("fresh: 15m"), nil,
+			Facts{Age: new(20 * time.Minute)},
 			[]string{"fresh contracts/a.yaml:4 the time from the end of the partition to its first closed version is 20m0s; expected at most 15m0s"},
 		},
 		"computed again": {terms("fresh: 15m"), nil, Facts{}, []string{}},
@@ -142,18 +158,21 @@ func TestJudge(t *testing.T) {
 				for i := range f.Checks {
 					f.Checks[i].Count = 45
 				}
-			}, Facts{Open: true},
+			},
+			Facts{Open: true},
 			[]string{"columns.c.min contracts/a.yaml:4 c is below 3 in 45 of 90 rows (50%); expected no row"},
 		},
 		"enough rows of an open partition": {
-			terms("columns: {c: {entropy: {min: 0.6}}}"), func(f *fingerprint.Fingerprint) { f.Rows = EnoughRows }, Facts{Open: true},
+			terms("columns: {c: {entropy: {min: 0.6}}}"), func(f *fingerprint.Fingerprint) { f.Rows = EnoughRows },
+			Facts{Open: true},
 			[]string{"columns.c.entropy contracts/a.yaml:4 the entropy of c is 0.5; expected at least 0.6"},
 		},
 		"no rows at the close": {
 			terms("columns: {c: {entropy: {min: 0.6}, distinct: {min: 8}, nulls: {min: 1%}}}", "measures: {m: {max: 1}}", "rows: {min: 1}"),
 			func(f *fingerprint.Fingerprint) {
 				*f = fingerprint.Fingerprint{Checks: f.Checks, Columns: []fingerprint.Column{{Name: "c"}}, Measures: []fingerprint.Measure{{Name: "m"}}}
-			}, Facts{},
+			},
+			Facts{},
 			[]string{"rows contracts/a.yaml:6 the number of rows is 0; expected at least 1"},
 		},
 	} {

@@ -127,7 +127,7 @@ func (b *baseline) allKeys() []fingerprint.Metric {
 		for _, m := range b.versions[i].Metrics {
 			if at := [2]string{m.Column, m.Name}; strings.HasPrefix(m.Name, ValuePrefix) && !have[at] {
 				have[at] = true
-				keys = append(keys[:len(keys):len(keys)], fingerprint.Metric{Name: m.Name, Column: m.Column})
+				keys = append(slices.Clip(keys), fingerprint.Metric{Name: m.Name, Column: m.Column})
 			}
 		}
 	}

@@ -94,8 +94,12 @@ func newCorpus(seed uint64) *corpus {
 // someHolidays are six: of everybody, of some, with less traffic and with more.
 func someHolidays(r *rand.Rand) []holiday {
 	kinds := []holiday{
-		{days: 1, factor: .6}, {days: 2, factor: .7}, {days: 1, factor: 1.5},
-		{days: 1, factor: .55, zone: "europe"}, {days: 1, factor: .6, zone: "america"}, {days: 3, factor: .75, zone: "europe"},
+		{days: 1, factor: .6},
+		{days: 2, factor: .7},
+		{days: 1, factor: 1.5},
+		{days: 1, factor: .55, zone: "europe"},
+		{days: 1, factor: .6, zone: "america"},
+		{days: 3, factor: .75, zone: "europe"},
 	}
 	for i, at := range r.Perm(len(kinds)) {
 		kinds[i].day = 10 + at*27 + r.IntN(20)

@@ -49,7 +49,7 @@ type Journal interface {
 }
 
 // Catalog keeps what is on record of loads, sidecars and segments.
-type Catalog interface {
+type Catalog interface { //nolint:interfacebloat // loads, compactions and retries change one record, whose cursor they compare
 	LoadCursor(ctx context.Context) (dataset.Cursor, error)
 	// CommitLoad is atomic and durable, and fails with dataset.ErrCursorMoved
 	// if the cursor is not where the commit began.

@@ -169,7 +169,7 @@ func (r *refusals) groups(ctx context.Context, p place) (out []RefusedGroup, err
 
 // id names a group by what its rows have in common.
 func (g RefusedGroup) id() string {
-	sum := xxh3.Hash128([]byte(fmt.Sprintf("%q", []string{g.Dataset, g.Cause, g.Source, g.Schema, g.AppVersion}))).Bytes()
+	sum := xxh3.Hash128(fmt.Appendf(nil, "%q", []string{g.Dataset, g.Cause, g.Source, g.Schema, g.AppVersion})).Bytes()
 	return hex.EncodeToString(sum[:4])
 }
 

@@ -323,7 +323,7 @@ func (t *tx) withdraw(p *partition, before pair) error {
 
 // letGo takes the hold off a partition that is looked at again and passes, and
 // reports whether there was one.
-func (t *tx) letGo(p partition, refused partition) (was bool, err error) {
+func (t *tx) letGo(p, refused partition) (was bool, err error) {
 	for _, id := range []int64{p.id, refused.id} {
 		done, err := t.execOne("DELETE FROM pointers WHERE partition_id = ? AND view = 'held'", id)
 		if err != nil {

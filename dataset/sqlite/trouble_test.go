@@ -129,23 +129,32 @@ func TestTroublesReadNoTableWhole(t *testing.T) {
 	c, _ := openTest(t)
 	small := []string{"SCAN h USING INDEX pointers_held", "SCAN w USING INDEX verdicts_spoken", "SCAN w USING INDEX dirty_failed", "SCAN n"} // n: pins
 	for _, query := range []string{heldTroubles, apartTroubles, warnedTroubles, failedTroubles} {
-		rows, err := c.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for rows.Next() {
-			var id, parent, unused int
-			var step string
-			if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
-				t.Fatal(err)
-			}
+		for _, step := range planOf(t, c, query) {
 			if strings.HasPrefix(step, "SCAN ") && !strings.Contains(step, "VIRTUAL TABLE") && !slices.Contains(small, step) {
 				t.Errorf("%s in\n%s", step, query)
 			}
 		}
-		if err := rows.Err(); err != nil {
+	}
+}
+
+// planOf are the steps of a query.
+func planOf(t *testing.T, c *Catalog, query string) (steps []string) {
+	t.Helper()
+	rows, err := c.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id, parent, unused int
+		var step string
+		if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
 			t.Fatal(err)
 		}
-		rows.Close()
+		steps = append(steps, step)
 	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return steps
 }

@@ -71,12 +71,13 @@ func (p *plain) takes(s *jsonschema.Schema, seen map[*jsonschema.Schema]*plain) 
 		}
 	}
 	p.required = s.Required
-	return len(s.Required) <= 64 && p.takesTypes(s) && p.takesTexts(s) && p.takesNumbers(s) && p.takesBelow(s, seen)
+	p.noteTypes(s)
+	return len(s.Required) <= 64 && p.takesTexts(s) && p.takesNumbers(s) && p.takesBelow(s, seen)
 }
 
-func (p *plain) takesTypes(s *jsonschema.Schema) bool {
+func (p *plain) noteTypes(s *jsonschema.Schema) {
 	if s.Types == nil || s.Types.IsEmpty() {
-		return true
+		return
 	}
 	kinds := map[string]string{"null": "n", "boolean": "tf", "string": `"`, "array": "[", "object": "{", "number": "0", "integer": "0"}
 	names := s.Types.ToStrings()
@@ -84,7 +85,6 @@ func (p *plain) takesTypes(s *jsonschema.Schema) bool {
 		p.types += kinds[name]
 	}
 	p.integer = slices.Contains(names, "integer") && !slices.Contains(names, "number")
-	return true
 }
 
 func (p *plain) takesTexts(s *jsonschema.Schema) bool {

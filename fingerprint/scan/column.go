@@ -173,8 +173,8 @@ func (c *column) add(numbers []float64) {
 	}
 }
 
-// finish is the column's part of a fingerprint of so many rows.
-func (c *column) finish(rows int64) fingerprint.Column {
+// finish is the column's part of a fingerprint.
+func (c *column) finish() fingerprint.Column {
 	out := &c.out
 	if out.Kind == fingerprint.Other {
 		return *out

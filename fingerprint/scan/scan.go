@@ -60,7 +60,7 @@ func Files(paths []string, o Options) (f *fingerprint.Fingerprint, err error) {
 		if err := c.read(parts); err != nil {
 			return nil, fmt.Errorf("take the fingerprint of the column %q: %w", c.out.Name, err)
 		}
-		f.Columns = append(f.Columns, c.finish(f.Rows))
+		f.Columns = append(f.Columns, c.finish())
 		if c.late != nil {
 			f.Late = c.late
 		}
