@@ -90,19 +90,26 @@ func (c *Catalog) HeldInputs(ctx context.Context, stage string, p dataset.Partit
 	return held, err
 }
 
-// heldThere are the partitions p that reader ?1 with start ?2 and end ?3 reads of
-// what producers make, and of which nothing can be read; ?4: it reads all of time.
-const heldThere = `FROM edges e JOIN datasets i ON i.id = e.input_id JOIN partitions p ON p.dataset_id = %s
-	WHERE e.dataset_id = ?1 AND (?4 OR e.kind <> 'span' OR p.starts < ?3 + e.hi AND p.ends > ?2 + e.lo) AND `
+// What reader ?1 would read between ?2 and ?3, or of all time if ?4, were it not
+// held: for everybody, or for this reader. Both begin with what is held, of which
+// there is little.
+const (
+	inReach = `(?4 OR e.kind <> 'span' OR p.starts < ?3 + e.hi AND p.ends > ?2 + e.lo)`
 
-func (t *tx) heldInputs(own partition) (held []dataset.Promoted, err error) {
-	everybody := fmt.Sprintf(heldThere, "e.producer_id") + `EXISTS (SELECT 1 FROM pointers h WHERE h.partition_id = p.id AND h.view = 'held')
+	heldForAll = `SELECT i.name, p.name FROM pointers h INDEXED BY pointers_held CROSS JOIN partitions p ON p.id = h.partition_id
+		CROSS JOIN edges e ON e.dataset_id = ?1 AND e.producer_id = p.dataset_id JOIN datasets i ON i.id = e.input_id
+		WHERE h.view = 'held' AND ` + inReach + `
 		AND NOT EXISTS (SELECT 1 FROM pointers x WHERE x.partition_id = p.id AND x.view = 'main')
 		AND NOT EXISTS (SELECT 1 FROM pins n WHERE n.stage_id = ?1 AND n.input_id = i.id AND n.name IN ('', p.name))`
-	apart := fmt.Sprintf(heldThere, "i.id") + `EXISTS (SELECT 1 FROM pins n JOIN pointers y ON y.partition_id = p.id AND y.view = 'pin ' || n.id
-		WHERE n.stage_id = ?1 AND n.input_id = i.id AND n.name = p.name AND n.automatic = 1 AND y.version = 0)`
+
+	heldForReader = `SELECT i.name, p.name FROM pins n CROSS JOIN edges e ON e.dataset_id = n.stage_id AND e.input_id = n.input_id JOIN datasets i ON i.id = n.input_id
+		JOIN partitions p ON p.dataset_id = n.input_id AND p.name = n.name JOIN pointers y ON y.partition_id = p.id AND y.view = 'pin ' || n.id
+		WHERE n.stage_id = ?1 AND n.automatic = 1 AND y.version = 0 AND ` + inReach
+)
+
+func (t *tx) heldInputs(own partition) (held []dataset.Promoted, err error) {
 	starts, ends := micros(own.name.Start()), micros(own.name.End())
-	err = t.each("SELECT i.name, p.name "+everybody+" UNION SELECT i.name, p.name "+apart+" ORDER BY 1, 2", []any{own.dataset.ID, starts, ends, own.name == dataset.Whole},
+	err = t.each(heldForAll+" UNION "+heldForReader+" ORDER BY 1, 2", []any{own.dataset.ID, starts, ends, own.name == dataset.Whole},
 		func(scan func(...any) error) error {
 			var q dataset.Promoted
 			err := scan(&q.Dataset, &q.Partition)

@@ -133,6 +133,8 @@ func TestQueriesOfTheLoopUseIndexes(t *testing.T) {
 		"refused rows": {closeRefused, []any{1}},
 		"traces":       {tracesOf, []any{1, 1}},
 		"releases":     {finished, nil},
+		"held inputs":  {heldForAll, []any{1, 1, 1, false}},
+		"held for one": {heldForReader, []any{1, 1, 1, false}},
 	} {
 		err := c.view(t.Context(), func(tx *tx) error {
 			return tx.each("EXPLAIN QUERY PLAN "+q.sql, q.args, func(scan func(...any) error) error {
