@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -20,34 +19,7 @@ import (
 // contracts that change, of their own and of who reads them. Nobody ever sees
 // what breaks a contract of everybody's; and when all contracts are gone,
 // everything is as if there had been none.
-func TestJudgedConvergesToWhatScratchGives(t *testing.T) {
-	shards(t, 5, func(t *testing.T, check func(*testing.T, func(*rapid.T))) {
-		synctest.Test(t, func(t *testing.T) {
-			catalog := newCatalog(t)
-			check(t, func(t *rapid.T) { judged(t, catalog) })
-		})
-	})
-}
-
-func judged(t *rapid.T, catalog []byte) {
-	w := newWorld(t, nil, catalog)
-	defer w.close()
-	w.draw(t)
-	w.start()
-	w.load(drawHours(t, 5)...)
-	for range rapid.IntRange(1, 8).Draw(t, "steps") {
-		if rapid.Bool().Draw(t, "judges") {
-			w.holdTo(t)
-		} else {
-			w.step(t)
-		}
-	}
-	w.lift()
-	w.settle()
-	w.check()
-	w.checkStatus()
-	w.recheck()
-}
+func TestJudgedConvergesToWhatScratchGives(t *testing.T) { disturbed(t, (*world).holdTo) }
 
 // holdTo does one random thing to contracts or to what they hold.
 func (w *world) holdTo(t *rapid.T) {

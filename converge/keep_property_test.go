@@ -17,24 +17,27 @@ import (
 // TestLiftedConvergesToWhatScratchGives waives partitions, sends readers back to
 // older versions, pins inputs and collects garbage in random projects at work.
 // When all that is lifted, everything is as if nobody had done it.
-func TestLiftedConvergesToWhatScratchGives(t *testing.T) {
+func TestLiftedConvergesToWhatScratchGives(t *testing.T) { disturbed(t, (*world).keep) }
+
+// disturbed does random things to random projects at work, and lifts all of them.
+func disturbed(t *testing.T, disturb func(*world, *rapid.T)) {
 	shards(t, 5, func(t *testing.T, check func(*testing.T, func(*rapid.T))) {
 		synctest.Test(t, func(t *testing.T) {
 			catalog := newCatalog(t)
-			check(t, func(t *rapid.T) { kept(t, catalog) })
+			check(t, func(t *rapid.T) { lifted(t, catalog, disturb) })
 		})
 	})
 }
 
-func kept(t *rapid.T, catalog []byte) {
+func lifted(t *rapid.T, catalog []byte, disturb func(*world, *rapid.T)) {
 	w := newWorld(t, nil, catalog)
 	defer w.close()
 	w.draw(t)
 	w.start()
 	w.load(drawHours(t, 5)...)
 	for range rapid.IntRange(1, 8).Draw(t, "steps") {
-		if rapid.Bool().Draw(t, "keeps") {
-			w.keep(t)
+		if rapid.Bool().Draw(t, "disturbed") {
+			disturb(w, t)
 		} else {
 			w.step(t)
 		}
