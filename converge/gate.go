@@ -97,21 +97,19 @@ func (g gate) judge(f *fingerprint.Fingerprint, open bool) dataset.Verdict {
 	}
 	v := dataset.Verdict{By: g.identity(open), Broken: g.own.Judge(f, facts)}
 	for _, r := range g.consumers {
-		broken := r.Judge(f, facts)
-		if len(broken) == 0 {
-			continue
-		}
-		if r.Contract.Consumer == "" { // people, who are told
-			for i := range broken {
-				broken[i].Warning = true
+		for _, b := range r.Judge(f, facts) {
+			if r.Contract.Consumer == "" { // people, who are told
+				b.Warning = true
 			}
-			v.Broken = append(v.Broken, broken...)
-			continue
+			if b.Warning {
+				v.Broken = append(v.Broken, b)
+				continue
+			}
+			if v.For == nil {
+				v.For = map[string][]dataset.Broken{}
+			}
+			v.For[r.Contract.Consumer] = append(v.For[r.Contract.Consumer], b)
 		}
-		if v.For == nil {
-			v.For = map[string][]dataset.Broken{}
-		}
-		v.For[r.Contract.Consumer] = append(v.For[r.Contract.Consumer], broken...)
 	}
 	return v
 }
