@@ -22,9 +22,12 @@ import (
 //go:embed schema_1.sql
 var schema1 string
 
+//go:embed schema_2.sql
+var schema2 string
+
 // migrations bring a catalog from version i to i+1. One is never edited once
 // released; a change of the schema is a new one at the end.
-func migrations() []string { return []string{schema1} }
+func migrations() []string { return []string{schema1, schema2} }
 
 // Catalog is an open catalog. It is safe for concurrent use: writes queue on
 // one connection, reads run beside them on their own snapshots.
