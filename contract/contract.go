@@ -40,11 +40,14 @@ type Terms struct {
 	Fresh     *Delay
 	Measures  []Measure
 	Checks    []Check
+	// Statistics says what becomes of a version that is not as others let one expect;
+	// nil is Hold for the producer, and whatever that says for a consumer.
+	Statistics *Literal
 }
 
 // Empty reports whether nothing is promised.
 func (t Terms) Empty() bool {
-	return len(t.Columns)+len(t.Measures)+len(t.Checks) == 0 && t.Rows.empty() && t.Rejected.empty() && t.Complete.empty() && t.Fresh == nil
+	return len(t.Columns)+len(t.Measures)+len(t.Checks) == 0 && t.Rows.empty() && t.Rejected.empty() && t.Complete.empty() && t.Fresh == nil && t.Statistics == nil
 }
 
 // Column is what one column is held to. Lines are 0, and values nil, where

@@ -74,6 +74,19 @@ func (r *reader) literal(f strictyaml.Field, of string) *Literal {
 	return nil
 }
 
+// choice is one of some words.
+func (r *reader) choice(f strictyaml.Field, of string, words []string) *Literal {
+	if f.Value.Kind == strictyaml.Scalar && slices.Contains(words, f.Value.Text) {
+		return &Literal{Text: f.Value.Text, Line: f.Line}
+	}
+	fix := "write one of " + strings.Join(words, ", ")
+	if near := nearest.Word(f.Value.Text, words); near != "" {
+		fix = "did you mean `" + near + "`?"
+	}
+	r.bad(f.Line, fmt.Sprintf("%s: %q is none of %s", of, f.Value.Text, strings.Join(words, ", ")), fix)
+	return nil
+}
+
 // yes is the line of a key that is true, 0 if it is false.
 func (r *reader) yes(f strictyaml.Field, of string) int {
 	switch {
@@ -159,6 +172,9 @@ func (r *reader) terms(t *Terms) keys {
 		"tolerance": func(f strictyaml.Field) { t.Tolerance = r.number(f, "tolerance", share) },
 		"measures":  func(f strictyaml.Field) { t.Measures = r.measures(f) },
 		"checks":    func(f strictyaml.Field) { t.Checks = r.checks(f) },
+		"statistics": func(f strictyaml.Field) {
+			t.Statistics = r.choice(f, "statistics", []string{Hold, Warn, Off})
+		},
 	}
 }
 

@@ -64,6 +64,8 @@ const (
 	fromRejected source = "rejected"
 	fromComplete source = "complete"
 	fromAge      source = "age"
+	// fromOthers is no number: others than a contract judge whether it is usual.
+	fromOthers source = "others"
 )
 
 // Expr is SQL whose result has a name.
@@ -132,6 +134,7 @@ func (c Contract) Rules() Rules {
 	for _, x := range c.Terms.Checks {
 		b.check(x)
 	}
+	b.statistics(c.Terms.Statistics)
 	slices.SortStableFunc(b.list, func(a, o Rule) int { return cmp.Compare(a.Line, o.Line) })
 	return Rules{Contract: c, List: b.list}
 }

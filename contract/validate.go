@@ -41,6 +41,7 @@ func (c Contract) Validate(known Subjects) []Problem {
 			r.bad(m.Line, fmt.Sprintf("%s takes no measure %s", s.Name, m.Name), s.suggestMeasure(m.Name, c.Producer))
 		}
 	}
+	r.validateStatistics(c, s)
 	if c.Terms.Fresh != nil && !s.Timed {
 		r.bad(c.Terms.Fresh.Line, fmt.Sprintf("%s is not cut by time, so it has no end that it could be late after", s.Name), "leave `fresh` out")
 	}

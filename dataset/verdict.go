@@ -29,6 +29,39 @@ type Broken struct {
 	At       string `json:"at,omitempty"`    // file:line of the rule
 	What     string `json:"what"`            // what was expected and what was found, in words
 	Warning  bool   `json:"warning,omitempty"`
+	// Column is the one it is about, "" for all rows.
+	Column string `json:"column,omitempty"`
+	// Grave says of a rule Statistics that readers are kept from the version where
+	// that holds versions: it is no matter of a warning.
+	Grave bool `json:"grave,omitempty"`
+	// Usual and Here are how the column's values are spread in a version to compare
+	// with, and in this one; nil where nobody knows.
+	Usual *Spread `json:"usual,omitempty"`
+	Here  *Spread `json:"here,omitempty"`
+}
+
+// Rules that no contract has written.
+const (
+	Statistics = "statistics" // it is not what earlier partitions let one expect
+	Difference = "difference" // it is far from what the partition was before somebody applied a change
+)
+
+// Spread is how the values of a column are spread.
+type Spread struct {
+	Of    string  `json:"of"` // the version, as reedbed why calls it; "" for the judged one
+	Rows  int64   `json:"rows"`
+	Nulls float64 `json:"nulls"` // share of rows
+	// Quantiles are the values at equal steps of rank from the smallest to the largest;
+	// those of times are seconds since 1970 UTC.
+	Quantiles []float64 `json:"quantiles,omitempty"`
+	// Top are the most frequent values of a category with their shares of all values.
+	Top []Part `json:"top,omitempty"`
+}
+
+// Part is one value's share.
+type Part struct {
+	Value string  `json:"value"`
+	Share float64 `json:"share"`
 }
 
 // Approval is a person's consent to a held version.
@@ -73,6 +106,8 @@ type Hold struct {
 	Broken    []Broken  `json:"broken"`
 	// For is the stage for which alone it is held, "" for everybody.
 	For string `json:"for,omitempty"`
+	// Causes are why the version was made, the nearest first.
+	Causes []Cause `json:"causes,omitempty"`
 }
 
 // Words says a hold in one line.
