@@ -74,10 +74,12 @@ type Converger struct {
 	barren   map[string]time.Time // datasets whose history could not run, until when to leave them
 	turn     string               // the owner whose history ran last
 
+	sums      sums       // what versions of completeness say
 	deploying sync.Mutex // held for one change of definitions at a time
 
 	mu       sync.Mutex
 	stages   map[string]*deployed   // replaced whole by Deploy
+	stored   map[string]storedGate  // likewise
 	running  map[place]dataset.Task // begun, or chosen to be run by a worker next
 	busy     int                    // workers that have a batch
 	settling []chan struct{}        // one for each caller of Settle; closed when nothing is left to do

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"path/filepath"
 	"slices"
@@ -99,8 +100,11 @@ func (d *deployment) put(ctx context.Context, def definitions, set map[string]*d
 	for name, s := range set {
 		s.gitRevision = out.GitRevisions[name]
 	}
+	if err := d.c.o.Catalog.KeepVerdicts(ctx, slices.Collect(maps.Keys(d.stored))); err != nil {
+		return out, fmt.Errorf("deploy: %w", err)
+	}
 	d.c.mu.Lock()
-	d.c.stages = set
+	d.c.stages, d.c.stored = set, d.stored
 	d.c.mu.Unlock()
 	d.c.Wake()
 	return out, nil
@@ -113,7 +117,8 @@ type deployment struct {
 	depths   map[string]int
 	problems []stage.Problem
 	paused   []string
-	bound    []bound // upstream first
+	bound    []bound               // upstream first
+	stored   map[string]storedGate // by dataset that no stage computes
 }
 
 // bound is a stage whose SQL parses, reads what its header says and binds.
@@ -229,6 +234,8 @@ func (d *deployment) setGates(set map[string]*deployed, files []*contract.File) 
 			x.compares[other] = d.columns[other]
 		}
 	}
+	setArrived(set)
+	d.setStored(set, about)
 }
 
 // fallBack returns the deployed text of files that no longer parse.
@@ -412,7 +419,7 @@ func (d *deployment) deployments(set map[string]*deployed, def definitions) []da
 			Release: b.stage.Header.Release,
 		}
 		if g := set[b.stage.Name].gate; g.judges() {
-			x.Gate, x.Closes = g.by, g.closes
+			x.Gate, x.Closes, x.Completes = g.by, g.closes, g.completes()
 		}
 		if b.hasRejects {
 			r := x.Spec

@@ -133,8 +133,10 @@ func (t *tx) carryOver(p *partition, old int64, next dataset.Promoted, s dataset
 	if err != nil {
 		return err
 	}
-	if err := t.exec("UPDATE traces SET version = ? WHERE partition_id = ? AND version = ?", next.Version, p.id, old); err != nil {
-		return err
+	for _, about := range []string{"traces", "verdicts"} {
+		if err := t.exec("UPDATE "+about+" SET version = ? WHERE partition_id = ? AND version = ?", next.Version, p.id, old); err != nil {
+			return err
+		}
 	}
 	if p.dataset.Spec.Kind == dataset.Rejected {
 		err := t.exec(`UPDATE traces SET rejected_version = ? WHERE rejected_version = ? AND partition_id =
