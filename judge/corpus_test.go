@@ -70,7 +70,8 @@ const (
 	wanderEvent    = wanderAgent + 9
 	wanderReferrer = wanderEvent + 6
 	wanderScale    = wanderReferrer + 6 // amount, duration, latency, signed in, late, rejected, visits
-	wanderAll      = wanderScale + 7
+	wanderClocks   = wanderScale + 7 // corrected, not believed
+	wanderAll      = wanderClocks + 2
 )
 
 func newCorpus(seed uint64) *corpus {

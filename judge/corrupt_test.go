@@ -3,7 +3,9 @@ package judge_test
 import (
 	"math"
 	"math/rand/v2"
-	"slices"
+	"time"
+
+	clients "github.com/reedbed/reedbed/event"
 )
 
 // corruption spoils a partition. Its severity is the share of the rows that are
@@ -12,20 +14,23 @@ import (
 type corruption struct {
 	name       string
 	severities []float64
+	apart      bool // the goal is not for it
 	spoil      func(c *corpus, hour int, severity float64, r *rand.Rand) *rows
 }
 
 var corruptions = []corruption{
-	{"rows lost", []float64{.05, .20, .50}, loss},
-	{"batch twice", []float64{.05, .20, .50, 1}, duplicate},
-	{"nulls", []float64{.01, .03, .10, .20, .50}, each(nulls)},
-	{"unit x100", []float64{.05, .20, .50, 1}, each(unit)},
-	{"word renamed", []float64{.05, .20, .50, 1}, each(rename)},
-	{"country collapses", []float64{.05, .20, .50, 1}, each(collapse)},
-	{"flood of bots", []float64{.05, .20, .50, 1}, flood},
-	{"clocks behind", []float64{.05, .20, .50, 1}, skew(+1)},
-	{"clocks ahead", []float64{.05, .20, .50, 1}, skew(-1)},
-	{"columns swapped", []float64{.05, .20, .50, 1}, each(swap)},
+	{"rows lost", []float64{.05, .20, .50}, false, loss},
+	{"batch twice", []float64{.05, .20, .50, 1}, false, duplicate},
+	{"nulls", []float64{.01, .03, .10, .20, .50}, false, each(nulls)},
+	{"unit x100", []float64{.05, .20, .50, 1}, false, each(unit)},
+	{"word renamed", []float64{.05, .20, .50, 1}, false, each(rename)},
+	{"country collapses", []float64{.05, .20, .50, 1}, false, each(collapse)},
+	{"flood of bots", []float64{.05, .20, .50, 1}, false, flood},
+	{"clocks behind", []float64{.05, .20, .50, 1}, false, skew(-time.Hour)},
+	{"clocks ahead", []float64{.05, .20, .50, 1}, false, skew(+time.Hour)},
+	{"columns swapped", []float64{.05, .20, .50, 1}, false, each(swap)},
+	{"minutes lost", []float64{.05, .20, .50}, true, gap},
+	{"hour before", []float64{.05, .20, .50, 1}, true, before},
 }
 
 // spoiled is the partition of an hour with a corruption. draw makes it one of many.
@@ -35,7 +40,7 @@ func (c *corpus) spoiled(k corruption, hour int, severity float64, draw uint64) 
 
 // take keeps the rows that keep says, in order.
 func (r *rows) take(keep func(i int) bool) *rows {
-	out := &rows{rejected: r.rejected, repeats: r.repeats}
+	out := &rows{hour: r.hour, rejected: r.rejected, repeats: r.repeats}
 	for i := range r.len() {
 		if keep(i) {
 			out.add(r, i)
@@ -47,7 +52,8 @@ func (r *rows) take(keep func(i int) bool) *rows {
 // add appends row i of another.
 func (r *rows) add(from *rows, i int) {
 	r.visitor, r.item = append(r.visitor, from.visitor[i]), append(r.item, from.item[i])
-	r.signedIn, r.late = append(r.signedIn, from.signedIn[i]), append(r.late, from.late[i])
+	r.signedIn = append(r.signedIn, from.signedIn[i])
+	r.times.add(&from.times, i)
 	for k := range r.text {
 		r.text[k] = append(r.text[k], from.text[k][i])
 	}
@@ -151,21 +157,63 @@ func flood(c *corpus, hour int, severity float64, r *rand.Rand) *rows {
 	return out
 }
 
-// skew is that of clients whose clocks are an hour off: +1 brings rows of the next
-// hour into this one, which come after it has ended, and -1 those of the hour before,
-// none of which is late.
-// Reedbed itself puts rows of clocks that are ahead into the hour it received them in;
-// the second is for times that a stage computes.
-func skew(by int) func(*corpus, int, float64, *rand.Rand) *rows {
+// gap loses all rows of some minutes in a row.
+func gap(c *corpus, hour int, severity float64, r *rand.Rand) *rows {
+	out := c.rows(hour)
+	first := 3600 * (1 - severity) * r.Float64()
+	return out.take(func(i int) bool { return out.occurred[i] < first || out.occurred[i] >= first+3600*severity })
+}
+
+// before has rows of the hour before under times of this one, as a stage makes them that
+// is wrong about the hour. Clocks of clients do not; see skew.
+func before(c *corpus, hour int, severity float64, r *rand.Rand) *rows {
+	out := c.rows(hour).take(func(int) bool { return r.Float64() >= severity })
+	from := c.rows(hour - 1)
+	for i := range from.len() {
+		if r.Float64() < severity {
+			out.add(from, i)
+			out.received[out.len()-1] -= 3600
+		}
+	}
+	return out
+}
+
+// skew is that of clients whose clocks are off: rows of this hour and those around it are
+// put where Reedbed puts them. In half of the partitions they say when they sent, so that
+// nothing is wrong with their rows but that they were corrected.
+func skew(off time.Duration) func(*corpus, int, float64, *rand.Rand) *rows {
 	return func(c *corpus, hour int, severity float64, r *rand.Rand) *rows {
-		out := c.rows(hour).take(func(int) bool { return r.Float64() >= severity })
-		from := c.rows(hour + by)
-		from.late = slices.Repeat([]bool{by > 0}, from.len())
-		for i := range from.len() {
-			if r.Float64() < severity {
-				out.add(from, i)
+		says := r.IntN(2) == 0
+		out := c.rows(hour).take(func(int) bool { return false })
+		for from := hour - 1; from <= hour+1; from++ {
+			in := c.rows(from)
+			for i := range in.len() {
+				if r.Float64() < severity {
+					out.place(in, i, off, says)
+				} else if from == hour {
+					out.add(in, i)
+				}
 			}
 		}
 		return out
 	}
+}
+
+// place adds row i of an hour if that is where Reedbed puts it, of a client whose clock
+// is off.
+func (r *rows) place(from *rows, i int, off time.Duration, says bool) {
+	const transit = 200 * time.Millisecond
+	received := from.at(from.received[i])
+	e := clients.Envelope{Time: from.at(from.occurred[i]).Add(off)}
+	if says {
+		e.SentAt = received.Add(off - transit)
+	}
+	p := clients.Place(&e, &clients.Batch{ReceivedAt: received}, clients.Policy{})
+	if !p.Hour.Equal(startOf(r.hour)) {
+		return
+	}
+	r.add(from, i)
+	last := r.len() - 1
+	r.occurred[last], r.received[last] = r.since(p.OccurredAt), r.since(received)
+	r.corrected[last], r.implausible[last] = p.Corrected, p.Implausible
 }

@@ -26,8 +26,10 @@ const sampleRows = 500
 
 func (p *printer) print(r *rows) *fingerprint.Fingerprint {
 	n := r.len()
-	f := &fingerprint.Fingerprint{Rows: int64(n), Bytes: int64(24 * n), Rejected: int64(r.rejected)}
-	late := count(r.late)
+	f := &fingerprint.Fingerprint{
+		Start: startOf(r.hour), End: startOf(r.hour + 1), Rows: int64(n), Bytes: int64(24 * n), Rejected: int64(r.rejected),
+	}
+	late := count(r.late())
 	f.Late = &late
 	for i, values := range r.text {
 		var counts [256]int64
@@ -40,10 +42,12 @@ func (p *printer) print(r *rows) *fingerprint.Fingerprint {
 		f.Columns = append(f.Columns, category(textNames[i], counts[:]))
 	}
 	for i, values := range r.number {
-		f.Columns = append(f.Columns, p.number(numberNames[i], values))
+		f.Columns = append(f.Columns, number(p, numberNames[i], values, 0))
 	}
 	visitors, items := p.distinct(r)
-	f.Columns = append(f.Columns, signedIn(r),
+	zero := float64(f.Start.Unix())
+	f.Columns = append(f.Columns, number(p, "occurred_at", r.occurred, zero), number(p, "received_at", r.received, zero),
+		truths("signed_in", r.signedIn), truths("time_corrected", r.corrected), truths("time_implausible", r.implausible),
 		fingerprint.Column{Name: "id", Kind: fingerprint.Text, Distinct: roughly(n-r.repeats, n), Sketch: sketch},
 		fingerprint.Column{Name: "visitor", Kind: fingerprint.Text, Nulls: missing(r.visitor), Distinct: roughly(visitors, n), Sketch: sketch},
 		fingerprint.Column{Name: "item", Kind: fingerprint.Text, Distinct: roughly(items, n), Sketch: sketch})
@@ -73,16 +77,18 @@ func missing(visitors []uint32) (n int64) {
 // sketch is only asked for its error.
 var sketch = fingerprint.NewSketch()
 
-// roughly is off as a sketch is, and the same for the same numbers.
+// roughly is off as a sketch is, but never more than there are rows, and the same for the
+// same numbers.
 func roughly(distinct, rows int) int64 {
 	off := sketch.Error() * normal[uint32(distinct*31+rows)*2654435761>>20]
-	return int64(math.Round(float64(distinct) * (1 + off)))
+	return min(int64(math.Round(float64(distinct)*(1+off))), int64(rows))
 }
 
-func signedIn(r *rows) fingerprint.Column {
-	c := fingerprint.Column{Name: "signed_in", Kind: fingerprint.Bool, Distinct: 2}
-	if n := r.len(); n > 0 {
-		share := float64(count(r.signedIn)) / float64(n)
+// truths is a column of booleans.
+func truths(name string, flags []bool) fingerprint.Column {
+	c := fingerprint.Column{Name: name, Kind: fingerprint.Bool, Distinct: 2}
+	if n := len(flags); n > 0 {
+		share := float64(count(flags)) / float64(n)
 		c.Mean, c.Deviation = &share, new(math.Sqrt(share*(1-share)))
 	}
 	return c
@@ -118,9 +124,13 @@ func category(name string, counts []int64) fingerprint.Column {
 	return c
 }
 
-// number has the mean of all values and the quantiles of a sample.
-func (p *printer) number(name string, values []float32) fingerprint.Column {
+// number has the mean of all values and the quantiles of a sample. Numbers that are
+// counted from something are times.
+func number[T float32 | float64](p *printer, name string, values []T, zero float64) fingerprint.Column {
 	c := fingerprint.Column{Name: name, Kind: fingerprint.Number}
+	if zero != 0 {
+		c.Kind = fingerprint.Time
+	}
 	var n, sum, squares float64
 	least, most := math.Inf(1), math.Inf(-1)
 	p.sample = p.sample[:0]
@@ -141,12 +151,12 @@ func (p *printer) number(name string, values []float32) fingerprint.Column {
 	}
 	c.Sampled = int64(len(p.sample))
 	c.Distinct, c.Sketch = roughly(int(n), int(n)), sketch
-	c.Mean, c.Deviation = new(sum/n), new(math.Sqrt(max(0, squares/n-sum*sum/n/n)))
+	c.Mean, c.Deviation = new(zero+sum/n), new(math.Sqrt(max(0, squares/n-sum*sum/n/n)))
 	slices.Sort(p.sample)
 	for i := range 21 {
-		c.Quantiles = append(c.Quantiles, p.sample[i*(len(p.sample)-1)/20])
+		c.Quantiles = append(c.Quantiles, zero+p.sample[i*(len(p.sample)-1)/20])
 	}
-	c.Min, c.Max = &least, &most
+	c.Min, c.Max = new(zero+least), new(zero+most)
 	return c
 }
 

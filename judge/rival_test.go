@@ -63,6 +63,7 @@ func drift(a, b *fingerprint.Fingerprint) (most float64) {
 	for i := range a.Columns {
 		x, y := &a.Columns[i], &b.Columns[i]
 		switch {
+		case x.Kind == fingerprint.Time: // which is another each week
 		case len(x.Top) > 0:
 			most = max(most, furthest(x, y, float64(max(1, a.Rows-x.Nulls)), float64(max(1, b.Rows-y.Nulls))))
 		case len(x.Quantiles) > 0 && len(y.Quantiles) > 0:

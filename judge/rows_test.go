@@ -107,7 +107,8 @@ type rows struct {
 	text     [texts][]uint8
 	number   [numbers][]float32 // NaN is NULL
 	signedIn []bool
-	late     []bool
+	times
+	hour     int
 	repeats  int // rows whose id another row has
 	rejected int
 }
@@ -144,13 +145,37 @@ func normalQuantiles() (plain, logarithmic [4096]float64) {
 	return plain, logarithmic
 }
 
+// regulars are quantiles of who made a visit, among visitors in order of how often they
+// come: that is exponentially distributed, so the number of rows that a visitor has is
+// geometrically.
+var regulars = func() (at [4097]float64) {
+	v := 0.
+	for i := range at {
+		for range 50 {
+			if v > 0 {
+				v -= (v - v*math.Log(v) - float64(i)/4096) / max(-math.Log(v), 1e-3)
+			}
+			v = min(max(v, 1e-9), 1)
+		}
+		at[i] = v
+	}
+	at[0], at[4096] = 0, 1
+	return at
+}()
+
+// regular is who, from 0 to 1, by 32 random bits.
+func regular(bits uint64) float64 {
+	i, rest := bits>>20, float64(bits&0xfffff)/(1<<20)
+	return min(regulars[i]*(1-rest)+regulars[i+1]*rest, 1-1e-9)
+}
+
 // mix is how the rows of one hour are drawn.
 type mix struct {
 	country, agent, event, referrer, version *table
 	language                                 [se + 1]*table
 	amount, duration, latency                float64
-	signedIn, late                           uint64 // of 4096
-	visitors                                 uint64
+	signedIn                                 uint64 // of 4096
+	visitors                                 float64
 }
 
 // rows simulates the rows of an hour.
@@ -160,16 +185,18 @@ func (c *corpus) rows(hour int) *rows {
 	expected *= 1 + .02*r.NormFloat64()
 	n := int(max(0, math.Round(expected+math.Sqrt(expected)*r.NormFloat64())))
 	out := newRows(n)
+	out.hour = hour
 	for i := range n {
 		m.row(r, out, i)
 	}
+	c.clock(out)
 	refusals := expected * .004 * math.Exp(4*c.wanders[wanderScale+5][hour])
 	out.rejected = int(max(0, math.Round(refusals+math.Sqrt(refusals)*r.NormFloat64())))
 	return out
 }
 
 func newRows(n int) *rows {
-	out := &rows{visitor: make([]uint32, n), item: make([]uint16, n), signedIn: make([]bool, n), late: make([]bool, n)}
+	out := &rows{visitor: make([]uint32, n), item: make([]uint16, n), signedIn: make([]bool, n), times: newTimes(n)}
 	for i := range out.text {
 		out.text[i] = make([]uint8, n)
 	}
@@ -196,9 +223,9 @@ func (c *corpus) mix(hour int) (*mix, float64) {
 	if hour >= c.redesign {
 		signedIn, m.duration = signedIn*1.5, m.duration*1.4
 	}
-	m.signedIn, m.late = uint64(4096*signedIn), uint64(4096*.012*math.Pow(scale(4), 3))
+	m.signedIn = uint64(4096 * signedIn)
 	expected := meanRows * sum * math.Exp(c.volume[hour])
-	m.visitors = uint64(expected/2.5*scale(6)) + 1
+	m.visitors = expected/1.7*scale(6) + 1
 	return m, expected
 }
 
@@ -269,8 +296,8 @@ func (m *mix) row(r *rand.Rand, out *rows, i int) {
 	}
 	what := m.event[at(a, 4)]
 	out.text[event][i], out.text[referrer][i] = what, m.referrer[at(b, 0)]
-	out.signedIn[i], out.late[i] = at(b, 1) < m.signedIn, at(b, 2) < m.late
-	out.visitor[i] = 1 + uint32(x>>32*m.visitors>>32)
+	out.signedIn[i] = at(b, 1) < m.signedIn
+	out.visitor[i] = 1 + uint32(m.visitors*regular(x>>32))
 	out.item[i] = uint16(math.Exp2(14 * float64(x&0xffffffff) / (1 << 32)))
 	missing := float32(math.NaN())
 	out.number[amount][i], out.number[duration][i] = missing, missing
