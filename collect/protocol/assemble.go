@@ -17,6 +17,7 @@ type sharedFields struct {
 	sentAt       time.Time
 	context      base
 	integrations base
+	observed     observed
 	rest         []byte // all others, as the member "batch":{...}, or nil
 	err          error
 }
@@ -44,14 +45,16 @@ func (d *Decoder) readShared(raw []byte) (f sharedFields) {
 	for i := range d.members {
 		m := &d.members[i]
 		switch key := string(m.Key); {
-		case key == d.protocol.sentAt:
+		case key == d.protocol.sentAt && key != "":
 			d.clock(&f.sentAt, m)
 		case key == "context":
 			d.base(&f.context, m)
-		case key == "integrations" && d.protocol.Name == Segment:
+		case key == "integrations" && d.protocol.segment:
 			d.base(&f.integrations, m)
 		case key == impliedType && m.Kind == strictjson.String:
 			f.typ, _ = typeOf(d.text(m))
+		case key == observedName && d.protocol.observed:
+			d.readObserved(&f.observed, m)
 		default:
 			d.other(m)
 		}
@@ -75,7 +78,7 @@ func (d *Decoder) base(dst *base, m *strictjson.Member) {
 func (d *Decoder) assemble() {
 	e := &d.env
 	e.Context = d.merge(e.Context, &d.shared.context)
-	if d.protocol.Name == Segment {
+	if d.protocol.segment {
 		d.sessionFromContext()
 		if to := d.merge(d.integrations, &d.shared.integrations); to != nil {
 			d.extra = append(d.extra, labelled("integrations", to))

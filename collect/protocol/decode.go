@@ -40,7 +40,8 @@ type Decoder struct {
 	hashed       bool   // payload is known; else the members' hashes say it
 	sideMembers  []strictjson.Member
 	pairs        [][]byte
-	verdictOnly  bool // nobody reads Context and Extra: do not assemble them
+	verdictOnly  bool   // nobody reads Context and Extra: do not assemble them
+	scratch      []byte // JSON out of text fields, while verdictOnly
 
 	arena arena
 
@@ -118,7 +119,7 @@ func (d *Decoder) ID(receivedAt time.Time) string {
 	if d.env.ID != "" {
 		return d.env.ID
 	}
-	content := d.contentHash()
+	content := d.shared.observed.apart(d.contentHash())
 	if d.seen == nil {
 		d.seen = make(map[[16]byte]int)
 	}
@@ -158,7 +159,7 @@ func (d *Decoder) forget() {
 	d.env = event.Envelope{Seq: -1}
 	d.extra, d.integrations = d.extra[:0], nil
 	d.refusal, d.key = event.Refusal{}, ""
-	d.hashed = false
+	d.hashed, d.scratch = false, d.scratch[:0]
 }
 
 // envelopeOf reads the envelope of an event whose members are known, and

@@ -165,8 +165,8 @@ func TestPayloadHashIsThatOfEvent(t *testing.T) {
 	for _, p := range All() {
 		d := decoder(t, p.Name)
 		for _, raw := range []string{
-			`{"type":"track","name":"P","event":"P","sent_at":"a","sentAt":"b","writeKey":"k","_metadata":{"retryCount":1},"x":{"sentAt":1.0}}`,
-			`{"x":{"sentAt":1},"event":"P","name":"\u0050","type":"track"}`,
+			`{"type":"track","name":"P","event":"P","e":"pv","id":"i","source":"s","specversion":"1.0","sent_at":"a","sentAt":"b","stm":"1","writeKey":"k","_metadata":{"retryCount":1},"x":{"sentAt":1.0}}`,
+			`{"x":{"sentAt":1},"event":"P","name":"\u0050","e":"pv","id":"i","source":"s","specversion":"1.0","type":"track"}`,
 		} {
 			if _, err := d.Decode([]byte(raw)); err != nil {
 				t.Fatal(err)

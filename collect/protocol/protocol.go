@@ -15,10 +15,17 @@ import (
 	"github.com/reedbed/reedbed/internal/strictjson"
 )
 
-// Names of the protocols, as they stand in event.Batch.
+// Names of the protocols, as they stand in event.Batch. The journal holds them,
+// so a name is never given another meaning.
 const (
-	Native  = "native"
-	Segment = "segment"
+	Native      = "native"
+	Segment     = "segment"
+	Jitsu       = "jitsu"
+	Snowplow    = "snowplow"
+	PostHog     = "posthog"
+	CloudEvents = "cloudevents"
+	Plausible   = "plausible"
+	Pixel       = "pixel"
 )
 
 // Protocol is one wire format.
@@ -30,26 +37,51 @@ type Protocol struct {
 	// look different.
 	TransportFields []string
 
-	sentAt string // the batch-level member that holds the send time
+	batch    string   // the member of a body that holds the events, "" if none does
+	sentAt   string   // the batch-level member that holds the send time
+	keys     []string // the batch-level members that may hold the write key
+	segment  bool     // a message of Segment's form: integrations are merged, a session may be in the context
+	observed bool     // the door says in Shared what it saw of the request; see Observe
 	// read maps the members of one event to d.env.
 	read func(d *Decoder, members []strictjson.Member)
 }
 
 // All returns every protocol.
 func All() []Protocol {
+	segment := Protocol{
+		Name:            Segment,
+		TransportFields: []string{"sentAt", "receivedAt", "writeKey", "_metadata"},
+		batch:           "batch",
+		sentAt:          "sentAt",
+		keys:            []string{"writeKey"},
+		segment:         true,
+		read:            readSegment,
+	}
+	jitsu := segment
+	jitsu.Name = Jitsu
 	return []Protocol{
 		{
 			Name:            Native,
 			TransportFields: []string{"sent_at", "writeKey"},
+			batch:           "batch",
 			sentAt:          "sent_at",
+			keys:            []string{"writeKey"},
 			read:            readNative,
 		},
+		segment,
+		jitsu,
+		{Name: Snowplow, TransportFields: []string{"stm"}, batch: "data", observed: true, read: readSnowplow},
 		{
-			Name:            Segment,
-			TransportFields: []string{"sentAt", "receivedAt", "writeKey", "_metadata"},
-			sentAt:          "sentAt",
-			read:            readSegment,
+			Name:            PostHog,
+			TransportFields: []string{"sent_at", "offset", "api_key", "token"},
+			batch:           "batch",
+			sentAt:          "sent_at",
+			keys:            []string{"api_key", "token"},
+			read:            readPostHog,
 		},
+		{Name: CloudEvents, read: readCloudEvent},
+		{Name: Plausible, observed: true, read: readPlausible},
+		{Name: Pixel, TransportFields: []string{"sent_at", "key", "writeKey"}, observed: true, read: readPixel},
 	}
 }
 
@@ -98,7 +130,8 @@ func (l Limits) Identity() []byte {
 // file, may look like an event and was never sent as one.
 func OfEvent(code string) bool {
 	switch code {
-	case CodeTooLarge, CodeBadType, CodeMissingType, CodeBadName, CodeMissingName, CodeNameTooLong, CodeBadID, CodeIDTooLong, CodeBadShared:
+	case CodeTooLarge, CodeBadType, CodeMissingType, CodeBadName, CodeMissingName, CodeNameTooLong, CodeBadID, CodeIDTooLong, CodeBadShared,
+		CodeBadEmbedded, CodeMissingAttribute:
 		return true
 	}
 	switch strictjson.Code(code) {
@@ -121,6 +154,9 @@ const (
 	CodeBadID         = "bad_id"
 	CodeIDTooLong     = "id_too_long"
 	CodeBadShared     = "bad_shared"
+	// CodeBadEmbedded is of JSON inside a text field that does not decode.
+	CodeBadEmbedded      = "bad_embedded"
+	CodeMissingAttribute = "missing_attribute" // of a CloudEvent
 )
 
 func refusal(code, reason string) event.Refusal {

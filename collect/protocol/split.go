@@ -22,8 +22,8 @@ type Request struct {
 // type the request's path implies for events that name none, or "".
 //
 // A body is one event, an array of events, events on lines of their own or,
-// unless typ is given, an object with a "batch" array. An event that does not decode becomes an item
-// with its exact bytes and the reason; so does, as one item, all that follows a
+// unless typ is given, an object with an array of events in the member the
+// protocol names. An event that does not decode becomes an item with its exact bytes and the reason; so does, as one item, all that follows a
 // place from which no further event can be found. An empty body has no items.
 func (d *Decoder) Split(body []byte, typ string) *Request {
 	d.verdictOnly = true
@@ -50,8 +50,11 @@ func (d *Decoder) Split(body []byte, typ string) *Request {
 }
 
 func (d *Decoder) isEnvelope(at int) bool {
-	batch, ok := strictjson.Find(d.body, at, "batch")
-	return ok && d.peek(batch) == '['
+	if d.protocol.batch == "" {
+		return false
+	}
+	events, ok := strictjson.Find(d.body, at, d.protocol.batch)
+	return ok && d.peek(events) == '['
 }
 
 func (d *Decoder) peek(i int) byte {
@@ -168,7 +171,7 @@ func (d *Decoder) refused(from, to int, r event.Refusal) {
 	d.item(from, to)
 }
 
-// envelope splits {"batch":[...], ...} at body[at]. Its other members become
+// envelope splits {"batch":[...], ...} at body[at], however the protocol calls it. Its other members become
 // Shared; one that is refused becomes an item, so that nothing is lost and the
 // events live.
 func (d *Decoder) envelope(at int) {
@@ -223,7 +226,7 @@ func (d *Decoder) envelopeMember(i int) (end int, pair []byte, ok bool) {
 	value = strictjson.Space(d.body, value+1)
 	repeated := slices.Contains(d.names, name)
 	d.names = append(d.names, name)
-	if name == "batch" && !repeated && d.peek(value) == '[' {
+	if name == d.protocol.batch && !repeated && d.peek(value) == '[' {
 		end, ok = d.array(value)
 		return end, nil, ok
 	}
@@ -232,7 +235,7 @@ func (d *Decoder) envelopeMember(i int) (end int, pair []byte, ok bool) {
 		err = &strictjson.Error{Code: strictjson.DuplicateKey, Offset: i}
 	}
 	if err == nil {
-		if name == "writeKey" && d.peek(value) == '"' {
+		if slices.Contains(d.protocol.keys, name) && d.peek(value) == '"' {
 			text, _ := strictjson.Unquote(d.body[value:end], nil)
 			d.request.Key = string(text)
 			return end, nil, true
