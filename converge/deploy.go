@@ -234,7 +234,6 @@ func (d *deployment) setGates(set map[string]*deployed, files []*contract.File) 
 			x.compares[other] = d.columns[other]
 		}
 	}
-	setArrived(set)
 	d.setStored(set, about)
 }
 
@@ -419,7 +418,7 @@ func (d *deployment) deployments(set map[string]*deployed, def definitions) []da
 			Release: b.stage.Header.Release,
 		}
 		if g := set[b.stage.Name].gate; g.judges() {
-			x.Gate, x.Closes, x.Completes = g.by, g.closes, g.completes()
+			x.Gate, x.Closes = g.by, g.closes
 		}
 		if b.hasRejects {
 			r := x.Spec
