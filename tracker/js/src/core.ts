@@ -1,0 +1,3 @@
+// The script without anything automatic.
+import { boot } from "./boot"
+boot()

@@ -1,0 +1,3 @@
+// The npm package.
+export { automatic } from "./automatic"
+export { load } from "./tracker"
