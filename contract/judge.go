@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/reedbed/reedbed/dataset"
@@ -14,8 +15,10 @@ import (
 type Facts struct {
 	// Open says that events of the partition are still expected.
 	Open bool
-	// Complete is the share of what was sent that arrived, nil if nobody knows.
-	Complete *float64
+	// Complete is the share of what was sent that arrived, nil if nobody knows, and
+	// Unmeasured why not.
+	Complete   *float64
+	Unmeasured string
 	// Age is the time from the end of the partition to its first closed version; nil
 	// where that was long ago, and this is another one: then freshness is not judged.
 	Age *time.Duration
@@ -95,7 +98,7 @@ func (x Rule) look(f *fingerprint.Fingerprint, facts Facts) sight {
 		return x.sight(f.RejectedShare())
 	case fromComplete:
 		if facts.Complete == nil {
-			return sight{problem: "nobody knows how much of what was sent arrived, since its sources do not number their events"}
+			return sight{problem: strings.TrimSuffix("nobody knows how much of what was sent arrived: "+facts.Unmeasured, ": ")}
 		}
 		return x.sight(*facts.Complete)
 	case fromAge:

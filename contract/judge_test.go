@@ -142,8 +142,8 @@ func TestJudge(t *testing.T) {
 		},
 		"complete or not, nobody knows": {
 			terms("complete: {min: 99%}"), nil,
-			Facts{},
-			[]string{"complete contracts/a.yaml:4 nobody knows how much of what was sent arrived, since its sources do not number their events; expected: the share of events that arrived is at least 99%"},
+			Facts{Unmeasured: "not measured: source a does not number its events"},
+			[]string{"complete contracts/a.yaml:4 nobody knows how much of what was sent arrived: not measured: source a does not number its events; expected: the share of events that arrived is at least 99%"},
 		},
 		"late": {
 			terms("fresh: 15m"), nil,

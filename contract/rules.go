@@ -166,6 +166,11 @@ func (r Rules) Closes() bool {
 	return slices.ContainsFunc(r.List, func(x Rule) bool { return x.Phase == WithRows || x.Phase == AtClose })
 }
 
+// Completes reports whether a rule is about how much of what was sent arrived.
+func (r Rules) Completes() bool {
+	return slices.ContainsFunc(r.List, func(x Rule) bool { return x.source == fromComplete })
+}
+
 // Judges reports whether there is anything to judge a version by.
 func (r Rules) Judges() bool {
 	return slices.ContainsFunc(r.List, func(x Rule) bool { return x.Phase != OnApply })
@@ -234,7 +239,7 @@ func (b *builder) column(c Column) {
 		b.rows(id+".matches", c.Matches.Line, "NOT regexp_full_match("+name+", "+quoteText(c.Matches.Text)+")", c.Name+" does not match "+c.Matches.Text)
 	}
 	if !c.Nulls.empty() {
-		b.share(Rule{ID: id + ".nulls", Line: c.Nulls.line(), band: c.Nulls, what: c.Name + " is NULL"}, name+" IS NULL")
+		b.share(Rule{ID: id + ".nulls", Line: c.Nulls.Line(), band: c.Nulls, what: c.Name + " is NULL"}, name+" IS NULL")
 	}
 	b.whole(c, id, name)
 	b.band(Rule{ID: id + ".distinct", Phase: AtClose, source: fromDistinct, of: c.Name, band: c.Distinct, unit: count, what: "the number of values of " + c.Name})
@@ -316,13 +321,13 @@ func (b *builder) band(x Rule) {
 	if x.band.empty() {
 		return
 	}
-	x.Line = x.band.line()
+	x.Line = x.band.Line()
 	x.Says = x.what + " is " + x.band.words()
 	b.list = append(b.list, x)
 }
 
-// line is where the band begins.
-func (b Band) line() int {
+// Line is where the band begins.
+func (b Band) Line() int {
 	switch {
 	case b.Min == nil:
 		return b.Max.Line

@@ -57,6 +57,7 @@ func bindFiles(ctx context.Context, e Engine, sem stage.Semantics, builtins []da
 	d.problems = append(d.problems, problems...)
 	sorted, problems := stage.Order(files, known)
 	d.problems = append(d.problems, problems...)
+	d.feeds = feedsCompleteness(sorted)
 	for _, s := range sorted {
 		b, found, err := d.bind(ctx, s)
 		if err != nil {

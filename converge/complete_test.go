@@ -1,10 +1,19 @@
 package converge
 
 import (
+	"context"
+	"database/sql"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/reedbed/reedbed/contract"
+	"github.com/reedbed/reedbed/dataset"
+	"github.com/reedbed/reedbed/engine"
 	"github.com/reedbed/reedbed/fingerprint"
 	"github.com/reedbed/reedbed/stage"
 )
@@ -35,16 +44,171 @@ SELECT seq FROM raw`)
 		"other measures": {[]fingerprint.Measure{{Name: "completed", Value: new(1.0)}}, "nobody knows"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := g.judge(&fingerprint.Fingerprint{Rows: 10, Measures: c.measures}, false)
+			v := g.judge(&fingerprint.Fingerprint{Rows: 10, Measures: c.measures}, false, measured{})
 			switch {
 			case c.broken == "" && len(v.Broken) > 0:
 				t.Errorf("held: %+v", v.Broken)
 			case c.broken != "" && (len(v.Broken) != 1 || !strings.Contains(v.Broken[0].What, c.broken)):
 				t.Errorf("broken: %+v, want one with %q", v.Broken, c.broken)
 			}
-			if v := g.judge(&fingerprint.Fingerprint{Measures: c.measures}, true); len(v.Broken) > 0 {
+			if v := g.judge(&fingerprint.Fingerprint{Measures: c.measures}, true, measured{}); len(v.Broken) > 0 {
 				t.Errorf("judged before its close: %+v", v.Broken)
 			}
 		})
+	}
+}
+
+// lossy is a world of a chain and of a stage that measures how much arrived, in which
+// the hour 5 has an event and is closed.
+func lossy(t *testing.T, holds string) *world {
+	t.Helper()
+	w := newWorld(t, nil, newCatalog(t))
+	t.Cleanup(w.close)
+	w.stages = append(chain(holds), definition{
+		name: dataset.Completeness, grain: dataset.Hour, comment: measures, windows: map[string]string{"raw": "same"},
+		program: program{Op: "map", K: 1, Inputs: []string{"raw"}},
+	})
+	w.start()
+	w.closeTo(1000)
+	w.value = 1
+	w.load(5)
+	w.settle()
+	return w
+}
+
+// arrived is what the fingerprint says of what readers of hour 5 see.
+func (w *world) arrived(name string) *fingerprint.Completeness {
+	w.tb.Helper()
+	var b []byte
+	w.must(w.ledger.each(`SELECT v.fingerprint FROM pointers x JOIN versions v ON v.partition_id = x.partition_id AND v.number = x.version
+		JOIN partitions p ON p.id = x.partition_id JOIN datasets d ON d.id = p.dataset_id WHERE x.view = 'main' AND d.name = ? AND p.name = ?`,
+		func(rows *sql.Rows) error { return rows.Scan(&b) }, name, w.partition(dataset.Hour, 5)))
+	f, err := decodeFingerprint(b)
+	w.must(err)
+	if f == nil {
+		return nil
+	}
+	return f.Completeness
+}
+
+// TestJudgedByHowMuchArrived holds a stage for what is missing of its time, by what
+// another stage measures, and lets go when that changes: the stage itself is not
+// computed again.
+func TestJudgedByHowMuchArrived(t *testing.T) {
+	w := lossy(t, "{complete: {min: 60%}}")
+	w.expectHeld(map[string]int64{})
+	w.expectValues("b", 2)
+	end := w.partition(dataset.Hour, 5).End()
+	if d := cmp.Diff(&fingerprint.Completeness{Received: 1, Numbered: 1, Until: end}, w.arrived("a")); d != "" {
+		t.Error(d)
+	}
+	w.value = 51
+	w.load(5)
+	w.settle()
+	w.expectHeld(map[string]int64{"a": 1})
+	s, err := w.catalog.Status(context.Background())
+	w.must(err)
+	if what := s.Holds[0].Broken[0].What; !strings.Contains(what, "is 50%; expected at least 60%") {
+		t.Error(what)
+	}
+	w.expectValues("b", 2)
+	w.stages[2].rejects = "mod 52" // measured otherwise
+	before := w.ran()
+	w.deploy()
+	w.settle()
+	w.expectHeld(map[string]int64{})
+	w.expectValues("b", 2, 52)
+	for _, k := range w.ledger.ran[before:] {
+		if k.dataset == "a" {
+			t.Errorf("it was computed again: %v", w.ledger.ran[before:])
+		}
+	}
+}
+
+// TestNobodyMeasures holds a stage that is promised to be complete while nothing
+// measures that.
+func TestNobodyMeasures(t *testing.T) {
+	w := lossy(t, "{complete: {min: 60%}}")
+	w.stages[2].gone = true
+	w.deploy()
+	w.settle()
+	w.expectHeld(map[string]int64{"a": 1, "b": 1})
+	w.stages[2].gone = false
+	w.deploy()
+	w.settle()
+	w.expectHeld(map[string]int64{})
+}
+
+// TestWithoutRuleNothingIsJudgedAgain computes more of what measures: nobody else
+// moves, and what is judged later knows it.
+func TestWithoutRuleNothingIsJudgedAgain(t *testing.T) {
+	w := lossy(t, "")
+	w.stages[2].rejects = "mod 52"
+	w.deploy()
+	w.pass(time.Second)
+	w.value = 51
+	before := len(w.ledger.ran)
+	w.load(5)
+	w.settle()
+	w.expectHeld(map[string]int64{})
+	w.expectValues("b", 2, 52)
+	if c := w.arrived("b"); c == nil || c.Received != 1 || c.InFlight != 0 {
+		t.Errorf("%+v", c)
+	}
+	others := slices.DeleteFunc(slices.Clone(w.ledger.ran[before:]), func(p place) bool { return p.dataset == dataset.Completeness })
+	if len(others) != 2 {
+		t.Errorf("computed: %v", others)
+	}
+}
+
+// TestWhatMeasuresCannotWaitForItself refuses a promise that would hold what
+// completeness is computed from.
+func TestWhatMeasuresCannotWaitForItself(t *testing.T) {
+	for name, relies := range map[string]string{
+		"producer": "",
+		"consumer": "owner: x\nconsumer: completeness\ndatasets: {a: {complete: {min: 60%}}}\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, nil, newCatalog(t))
+			t.Cleanup(w.close)
+			w.stages = chain("")
+			w.stages[1].name, w.stages[1].comment = dataset.Completeness, measures
+			if relies == "" {
+				w.stages[0].holds = "{complete: {min: 60%}}"
+			} else {
+				w.relies = map[string]string{"r.yaml": relies}
+			}
+			w.converger, w.kill = New(w.options()), func() {}
+			problems, err := w.deployWithin(context.Background())
+			w.must(err)
+			if len(problems) == 0 || !strings.Contains(problems[0].What, "neither could go on") || problems[0].Line == 0 {
+				t.Errorf("%+v", problems)
+			}
+		})
+	}
+}
+
+// TestRowsAreSummedUp has the engine sum up rows, also those that make no sense.
+func TestRowsAreSummedUp(t *testing.T) {
+	pool := newPool(t)
+	const columns = " AS t(source, received, numbered, lost_in_flight, lost_at_client)"
+	for values, want := range map[string]fingerprint.Completeness{
+		"VALUES ('b', 10, 10, 2, 1), ('a', 5, 3, 0, 0), ('c', 1, 0, 0, 0), ('a', 1, 0, 0, 0)": {
+			Received: 17, Numbered: 13, InFlight: 2, AtClient: 1, Unnumbered: []string{"a", "c"},
+		},
+		"VALUES ('a', 5, 9, -3, 9000000000000000000), (NULL, NULL, NULL, NULL, 9000000000000000000)": {
+			Received: 5, Numbered: 5, AtClient: 1_000_000_000_000_000,
+		},
+		"SELECT 'a', 1, 1, 1, 1 WHERE false": {},
+	} {
+		res, err := pool.Build(t.Context(), engine.BuildJob{
+			SQL: "SELECT * FROM (" + values + ")" + columns, Survey: &engine.Survey{Name: dataset.Completeness, Completeness: completeSums},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(&want, res.Output.Fingerprint.Completeness, cmpopts.EquateEmpty()); d != "" {
+			t.Errorf("%s:\n%s", values, d)
+		}
 	}
 }

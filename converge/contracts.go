@@ -52,6 +52,9 @@ func (d *deployment) checkPromises(ctx context.Context, s *stage.Stage, columns 
 	}
 	c := s.Contract()
 	found := append(c.Validate(known), s.Header.Fingerprint.Validate(s.File, columns)...)
+	if d.feeds[s.Name] && s.Name != dataset.Completeness {
+		found = append(found, circular(c, known[s.Name])...)
+	}
 	if len(found) > 0 {
 		return found, nil
 	}
@@ -85,6 +88,9 @@ func (d *deployment) checkContracts(ctx context.Context, files []*contract.File)
 				return nil, err
 			}
 			found = append(found, problems...)
+			if d.feeds[f.Consumer] {
+				found = append(found, circular(c, known[c.Dataset])...)
+			}
 		}
 		out = append(out, found...)
 	}

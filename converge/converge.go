@@ -74,6 +74,7 @@ type Converger struct {
 	barren   map[string]time.Time // datasets whose history could not run, until when to leave them
 	turn     string               // the owner whose history ran last
 
+	sums      sums       // what versions of completeness say
 	deploying sync.Mutex // held for one change of definitions at a time
 
 	mu       sync.Mutex

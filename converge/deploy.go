@@ -115,6 +115,7 @@ type deployment struct {
 	c        *Converger
 	columns  map[string][]dataset.Column // of every dataset that can be read
 	depths   map[string]int
+	feeds    map[string]bool // what Completeness is computed from
 	problems []stage.Problem
 	paused   []string
 	bound    []bound               // upstream first
@@ -193,7 +194,7 @@ func (d *deployment) read(ctx context.Context, def definitions, known stage.Know
 	files := append(slices.Clone(def.stages), d.fallBack(def.stages, def.problems, texts)...)
 	sorted, problems := stage.Order(files, known)
 	d.problems = append(d.problems, problems...)
-	d.depths = stage.Depths(sorted)
+	d.depths, d.feeds = stage.Depths(sorted), feedsCompleteness(sorted)
 	set := map[string]*deployed{}
 	for _, s := range sorted {
 		x, err := d.bindOrKeep(ctx, s, texts)
@@ -234,6 +235,7 @@ func (d *deployment) setGates(set map[string]*deployed, files []*contract.File) 
 			x.compares[other] = d.columns[other]
 		}
 	}
+	setArrived(set, d.feeds)
 	d.setStored(set, about)
 }
 
@@ -418,7 +420,7 @@ func (d *deployment) deployments(set map[string]*deployed, def definitions) []da
 			Release: b.stage.Header.Release,
 		}
 		if g := set[b.stage.Name].gate; g.judges() {
-			x.Gate, x.Closes = g.by, g.closes
+			x.Gate, x.Closes, x.Completes = g.by, g.closes, g.completes()
 		}
 		if b.hasRejects {
 			r := x.Spec

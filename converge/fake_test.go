@@ -147,8 +147,19 @@ func (f *fakeEngine) Parse(_ context.Context, sql string) (engine.Parsed, error)
 	return engine.Parsed{AST: string(ast)}, err
 }
 
-func (f *fakeEngine) Describe(context.Context, string, []engine.Table) ([]dataset.Column, error) {
-	return columns(), nil
+// measures is the comment of a stage whose rows say how much arrived: a value below
+// 50 is an event that did, any other one that is lost.
+const measures = "-- measures\n"
+
+func (f *fakeEngine) Describe(_ context.Context, sql string, _ []engine.Table) ([]dataset.Column, error) {
+	out := columns()
+	if strings.Contains(sql, measures) {
+		out = append(out, dataset.Column{Name: "source", Type: "VARCHAR"})
+		for _, name := range []string{"received", "numbered", "lost_in_flight", "lost_at_client"} {
+			out = append(out, dataset.Column{Name: name, Type: "BIGINT"})
+		}
+	}
+	return out, nil
 }
 
 func (f *fakeEngine) Build(_ context.Context, job engine.BuildJob) (engine.BuildResult, error) {
@@ -221,6 +232,17 @@ func fingerprintOf(rows []row, s engine.Survey) *fingerprint.Fingerprint {
 			}
 		}
 		f.Checks = append(f.Checks, c)
+	}
+	if s.Completeness != "" {
+		f.Completeness = &fingerprint.Completeness{}
+		for _, r := range rows {
+			if r.Value >= 50 {
+				f.Completeness.InFlight++
+				continue
+			}
+			f.Completeness.Received++
+			f.Completeness.Numbered++
+		}
 	}
 	return f
 }

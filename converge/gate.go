@@ -25,17 +25,15 @@ type gate struct {
 	asks      engine.Survey
 	by        []byte // identifies all of this
 	closes    bool   // the close of a partition judges more
+	arrived   arrived
 }
 
 // received is the column by which it is known how late a row came.
 const received = "received_at"
 
-// complete is the measure of a stage that says which share of what was sent arrived;
-// NULL if nobody knows.
-const complete = "complete"
-
 func newGate(s *stage.Stage, columns []dataset.Column, consumers []contract.Contract) gate {
 	g := gate{own: s.Contract().Rules(), needs: s.Header.Fingerprint.Needs()}
+	g.arrived.own = slices.ContainsFunc(g.needs.Measures, func(m contract.Expr) bool { return m.Name == complete })
 	id := dataset.NewFields("gate")
 	for _, m := range g.needs.Measures {
 		id.Text(m.Name)
@@ -48,6 +46,7 @@ func newGate(s *stage.Stage, columns []dataset.Column, consumers []contract.Cont
 		g.needs.Add(r.Needs())
 		id.Bytes(r.Identity())
 		g.closes = g.closes || r.Closes()
+		g.arrived.asked = g.arrived.asked || r.Completes()
 	}
 	g.by = id.Hash()
 	g.asks = engine.Survey{
@@ -72,10 +71,18 @@ func (g gate) judges() bool {
 	return g.own.Judges() || slices.ContainsFunc(g.consumers, contract.Rules.Judges)
 }
 
-// identity is what a verdict says it was given by.
-func (g gate) identity(open bool) []byte {
-	if open && g.closes {
+// identity is what a verdict says it was given by, where so much arrived.
+func (g gate) identity(open bool, m measured) []byte {
+	switch {
+	case open && g.closes:
 		return append([]byte("open "), g.by...)
+	case g.completes():
+		id := dataset.NewFields("arrived")
+		id.Bytes(g.by)
+		id.Number(m.by.Count)
+		id.Number(m.closed)
+		id.Bytes(m.by.Bytes())
+		return id.Hash()
 	}
 	return g.by
 }
@@ -84,19 +91,20 @@ func (g gate) identity(open bool) []byte {
 func (g gate) survey() *engine.Survey { return &g.asks }
 
 // suffices reports whether a fingerprint says all that is asked.
-func (g gate) suffices(f *fingerprint.Fingerprint) bool { return f != nil && g.needs.Met(f) }
+func (g gate) suffices(f *fingerprint.Fingerprint) bool {
+	return f != nil && g.needs.Met(f) && (f.Completeness != nil || g.asks.Completeness == "")
+}
 
-// judge says what a version is worth by its fingerprint.
-func (g gate) judge(f *fingerprint.Fingerprint, open bool) dataset.Verdict {
+// judge says what a version is worth by its fingerprint, which has what m says.
+func (g gate) judge(f *fingerprint.Fingerprint, open bool, m measured) dataset.Verdict {
 	if f == nil {
 		f = &fingerprint.Fingerprint{}
 	}
 	facts := contract.Facts{Open: open}
-	if m := f.Measure(complete); m != nil && m.Error == "" {
-		facts.Complete = m.Value
-	}
-	v := dataset.Verdict{By: g.identity(open), Broken: g.own.Judge(f, facts)}
+	facts.Complete, facts.Unmeasured = g.arrivedFor(f, g.own.Contract.Dataset)
+	v := dataset.Verdict{By: g.identity(open, m), Broken: g.own.Judge(f, facts)}
 	for _, r := range g.consumers {
+		facts.Complete, facts.Unmeasured = g.arrivedFor(f, r.Contract.Consumer)
 		for _, b := range r.Judge(f, facts) {
 			if r.Contract.Consumer == "" { // people, who are told
 				b.Warning = true
@@ -150,7 +158,13 @@ func (c *Converger) weigh(ctx context.Context, a *answer) error {
 	if err != nil || j.Version == 0 {
 		return err
 	}
-	if !j.Judged || !bytes.Equal(j.Verdict.By, a.stage.gate.identity(isOpen(k))) {
+	var m measured
+	if a.stage.gate.completes() {
+		if m, err = c.sums.measured(ctx, c.o.Catalog, k.Partition); err != nil {
+			return err
+		}
+	}
+	if !j.Judged || !bytes.Equal(j.Verdict.By, a.stage.gate.identity(isOpen(k), m)) {
 		a.found, a.known = &found{a.known, j}, ""
 		return nil
 	}
@@ -170,15 +184,22 @@ func (c *Converger) judgeFound(ctx context.Context, a *answer) error {
 	if err != nil {
 		return err
 	}
-	if !a.stage.gate.suffices(print) {
+	known := a.stage.gate.suffices(print)
+	if !known {
 		if print, err = c.survey(ctx, a, f.record); err != nil {
 			return err
 		}
+	}
+	m, news, err := c.sayArrived(ctx, a, print)
+	if err != nil {
+		return err
+	}
+	if !known || news {
 		if b.Fingerprint, err = encodeFingerprint(print); err != nil {
 			return err
 		}
 	}
-	v := a.stage.gate.judge(print, open)
+	v := a.stage.gate.judge(print, open, m)
 	v.Approved = f.record.Verdict.Approved
 	b.Verdict, a.known = &v, f.known
 	return nil
@@ -241,10 +262,14 @@ func (c *Converger) judgeBuilt(ctx context.Context, a *answer, print *fingerprin
 			return err
 		}
 	}
+	m, _, err := c.sayArrived(ctx, a, print)
+	if err != nil {
+		return err
+	}
 	if b.Fingerprint, err = encodeFingerprint(print); err != nil || !a.stage.gate.judges() {
 		return err
 	}
-	v := a.stage.gate.judge(print, isOpen(b.Task))
+	v := a.stage.gate.judge(print, isOpen(b.Task), m)
 	b.Verdict = &v
 	return nil
 }

@@ -196,13 +196,17 @@ func (w *world) timed(name string) bool {
 	return name == dataset.Raw
 }
 
-func (w *world) start() {
-	w.engine.setBarrier(nil)
-	w.converger = New(Options{
+func (w *world) options() Options {
+	return Options{
 		Catalog: w.catalog, Engine: w.engine, Store: w.store, Semantics: stage.Semantics{Engine: 1}, HashScheme: "test", Workers: workers,
 		Watermark: func(context.Context) (time.Time, error) { return time.UnixMicro(w.mark.Load()), nil },
 		Log:       slog.New(w.ledger),
-	})
+	}
+}
+
+func (w *world) start() {
+	w.engine.setBarrier(nil)
+	w.converger = New(w.options())
 	w.deploy()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

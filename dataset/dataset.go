@@ -12,6 +12,10 @@ const (
 	Schemas    = "schemas" // the project's JSON Schemas, a side input
 )
 
+// Completeness is the stage that measures how much of what was sent arrived, in
+// projects that have it.
+const Completeness = "completeness"
+
 // Column is one column of a dataset: its name and its SQL type as DuckDB
 // spells it (VARCHAR, BIGINT, TIMESTAMP WITH TIME ZONE, JSON, DOUBLE, ...).
 type Column struct {

@@ -28,8 +28,9 @@ type Deployment struct {
 	Release      string // the release group, "" for none
 	// Gate identifies what judges the stage's versions, nil if nothing does. Closes
 	// says that it judges a partition once more when it closes.
-	Gate   []byte
-	Closes bool
+	// Completes says that it judges by how much arrived, as Completeness has it.
+	Gate              []byte
+	Closes, Completes bool
 }
 
 // Task is one dirty partition that is due.

@@ -86,6 +86,11 @@ type Survey struct {
 	Queries    []Expr   `json:"queries,omitempty"`    // SELECTs that return one number: the rows that break a rule
 	// Received is the column with the time a row was received, "" if there is none.
 	Received string `json:"received,omitempty"`
+	// Completeness is a SELECT of one row over the rows, as Queries are: how many events
+	// were received, numbered, lost in flight and lost at clients, each as a BIGINT, and
+	// the sources that have events without numbers, in order, as JSON. It is not a
+	// person's: it is not admitted. "" if the rows do not say such a thing.
+	Completeness string `json:"completeness,omitempty"`
 }
 
 // Expr is SQL whose result has a name.

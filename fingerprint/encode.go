@@ -192,6 +192,11 @@ func (f *Fingerprint) check() error {
 	if f.Rows < 0 || f.Bytes < 0 || f.Rejected < 0 || f.Omitted < 0 || f.Late != nil && (*f.Late < 0 || *f.Late > f.Rows) {
 		return errors.New("a count that cannot be")
 	}
+	if f.Completeness != nil {
+		if err := f.Completeness.check(); err != nil {
+			return err
+		}
+	}
 	for i := range f.Columns {
 		c := &f.Columns[i]
 		if i > 0 && f.Columns[i-1].Name >= c.Name {

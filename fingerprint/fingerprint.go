@@ -22,8 +22,11 @@ type Fingerprint struct {
 	Bytes    int64     `json:"bytes"`
 	Rejected int64     `json:"rejected"` // rows the stage refused beside these
 	// Late are rows received after the partition had ended, nil where that is not known.
-	Late    *int64   `json:"late,omitempty"`
-	Columns []Column `json:"columns,omitempty"` // in order of name
+	Late *int64 `json:"late,omitempty"`
+	// Completeness is of the time of the rows, as far as it was measured when they
+	// were judged last; nil where it is not.
+	Completeness *Completeness `json:"completeness,omitempty"`
+	Columns      []Column      `json:"columns,omitempty"` // in order of name
 	// Omitted are columns there were no room for.
 	Omitted  int       `json:"omitted,omitempty"`
 	Measures []Measure `json:"measures,omitempty"` // in order of name

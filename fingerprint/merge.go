@@ -44,6 +44,7 @@ func Merge(parts ...*Fingerprint) *Fingerprint {
 	for _, name := range slices.Sorted(maps.Keys(columns)) {
 		out.Columns = append(out.Columns, mergeColumn(name, columns[name], parts))
 	}
+	out.Completeness = mergeCompleteness(parts)
 	out.Measures = mergeMeasures(parts)
 	out.Checks = mergeChecks(parts)
 	return out

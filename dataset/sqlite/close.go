@@ -49,6 +49,9 @@ func (c *Catalog) ClosePartitions(ctx context.Context, watermark time.Time) (clo
 		if err := t.judgeClosed(); err != nil {
 			return err
 		}
+		if err := t.judgeSettled(); err != nil {
+			return err
+		}
 		return t.exec(`UPDATE dirty SET not_before = ?1 WHERE not_before > ?1 AND failed_key IS NULL AND (dataset_id, name) IN
 			(SELECT dataset_id, name FROM partitions WHERE closed_at = ?1)`, t.now)
 	})

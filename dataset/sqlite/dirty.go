@@ -75,6 +75,9 @@ func (t *tx) dirtyReaders(p partition, why cause) error {
 			return err
 		}
 	}
+	if p.dataset.Spec.Name == dataset.Completeness && !why.staged {
+		return t.judgeArrived(p.name, why)
+	}
 	return nil
 }
 

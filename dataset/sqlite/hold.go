@@ -148,6 +148,9 @@ func (t *tx) hold(p *partition, before pair, b dataset.Build) error {
 	if err := t.setPointer(p, "held", found.output); err != nil || found.output == 0 {
 		return err
 	}
+	if err := t.fingerprinted(p.id, found.output, b.Fingerprint); err != nil {
+		return err
+	}
 	if err := t.traced(p, found, b); err != nil {
 		return err
 	}
@@ -286,7 +289,7 @@ func (t *tx) addHeld(p *partition, before pair, b dataset.Build) (found trace, e
 		return found, err
 	}
 	found.output = p.lastVersion
-	return found, t.fingerprinted(p.id, found.output, b.Fingerprint)
+	return found, nil
 }
 
 // fingerprinted keeps the statistics of a version.

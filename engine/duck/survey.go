@@ -140,9 +140,27 @@ func (d *DB) fingerprint(ctx context.Context, r engine.Request, files []string, 
 	for _, rule := range s.Queries {
 		f.Checks = append(f.Checks, d.ask(ctx, with, rule.SQL).check(rule.Name, true))
 	}
+	if s.Completeness != "" {
+		if f.Completeness, err = d.completeness(ctx, with+s.Completeness); err != nil {
+			return nil, err
+		}
+	}
 	slices.SortStableFunc(f.Measures, func(a, b fingerprint.Measure) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortStableFunc(f.Checks, func(a, b fingerprint.Check) int { return cmp.Compare(a.Name, b.Name) })
 	return f, nil
+}
+
+// completeness asks rows that say how much arrived.
+func (d *DB) completeness(ctx context.Context, query string) (*fingerprint.Completeness, error) {
+	var c fingerprint.Completeness
+	var sources string
+	if err := d.conn.QueryRowContext(ctx, query).Scan(&c.Received, &c.Numbered, &c.InFlight, &c.AtClient, &sources); err != nil {
+		return nil, translate(err, "")
+	}
+	if err := json.Unmarshal([]byte(sources), &c.Unnumbered); err != nil {
+		return nil, fmt.Errorf("read the sources without numbers: %w", err)
+	}
+	return &c, nil
 }
 
 // number is what an expression gave: a finite number, nil for NULL, or an error.

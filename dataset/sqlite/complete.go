@@ -1,0 +1,87 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/reedbed/reedbed/dataset"
+)
+
+// MeasuredPartition is what everybody reads of a partition of Completeness.
+type MeasuredPartition struct {
+	dataset.Promoted
+	Closed      bool
+	Fingerprint []byte // nil: none was taken
+}
+
+// MeasuredBeside returns what is on record of how much arrived in some time, in
+// order: the promoted versions of Completeness that share time with a partition.
+func (c *Catalog) MeasuredBeside(ctx context.Context, p dataset.Partition) (out []MeasuredPartition, err error) {
+	err = c.view(ctx, func(t *tx) error {
+		return t.each(`SELECT p.name, v.number, v.rows, v.hash, p.closed_at IS NOT NULL, v.fingerprint FROM datasets d JOIN partitions p ON p.dataset_id = d.id`+everybodys+
+			`WHERE d.name = ? AND d.kind = 'stage' AND d.retired_at IS NULL AND p.starts < ? AND p.starts > ? AND p.ends > ? ORDER BY p.starts`,
+			[]any{dataset.Completeness, micros(p.End()), micros(p.Start()) - longest, micros(p.Start())},
+			func(scan func(...any) error) (err error) {
+				var m MeasuredPartition
+				m.Promoted, err = scanPromoted(dataset.Completeness, func(dst ...any) error { return scan(append(dst, &m.Closed, &m.Fingerprint)...) })
+				out = append(out, m)
+				return err
+			})
+	})
+	return out, err
+}
+
+// longest is how long partitions are at most, in microseconds.
+const longest = 24 * 3600 * 1_000_000
+
+// judgeSettled is judgeArrived for the time of which nothing more is expected to be
+// measured from now on.
+func (t *tx) judgeSettled() error {
+	var closed []dataset.Partition
+	err := t.each("SELECT p.name FROM partitions p JOIN datasets d ON d.id = p.dataset_id WHERE p.closed_at = ? AND d.name = ?", []any{t.now, dataset.Completeness},
+		func(scan func(...any) error) error {
+			var name dataset.Partition
+			err := scan(&name)
+			closed = append(closed, name)
+			return err
+		})
+	if err != nil || len(closed) == 0 {
+		return err
+	}
+	why, err := t.because(dataset.ByClose, dataset.Facts{Dataset: dataset.Completeness}, nil)
+	if err != nil {
+		return err
+	}
+	for _, name := range closed {
+		if err := t.judgeArrived(name, why); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judgeArrived makes due what is judged by how much arrived in the time of p, which
+// is of Completeness, to be judged again. What is open is when it closes.
+func (t *tx) judgeArrived(p dataset.Partition, why cause) error {
+	var names []string
+	err := t.each("SELECT name FROM datasets WHERE gate_completes = 1 AND retired_at IS NULL AND paused = 0 ORDER BY id", nil, func(scan func(...any) error) error {
+		var name string
+		err := scan(&name)
+		names = append(names, name)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		d, err := t.dataset(name)
+		if err != nil {
+			return err
+		}
+		where := fmt.Sprintf("closed_at IS NOT NULL AND starts < %d AND starts > %d AND ends > %d", micros(p.End()), micros(p.Start())-longest, micros(p.Start()))
+		if err := t.dirtyExisting(d, why, where); err != nil {
+			return err
+		}
+	}
+	return nil
+}
