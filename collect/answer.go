@@ -35,17 +35,26 @@ func appendNative(b []byte, r *reply) []byte {
 	return append(b, `]}`...)
 }
 
-// appendSegment is what Segment's clients expect, with our counts beside it.
-// They read none of it but the status, so only the events that need a person's
-// eye are listed, by their index in the batch.
-func appendSegment(b []byte, r *reply) []byte {
-	b = append(b, `{"success":`...)
-	b = strconv.AppendBool(b, !r.retry)
-	b = append(b, ',')
-	b = appendCounts(b, r)
-	if r.retry || r.quarantined == 0 {
-		return append(b, '}')
+// flagged is an answer for clients that read nothing but the status: the
+// member their own server would answer, then our counts, then only the events
+// that need a person's eye, by their index in the batch.
+func flagged(stored, notStored string) func(b []byte, r *reply) []byte {
+	return func(b []byte, r *reply) []byte {
+		b = append(b, '{')
+		if r.retry {
+			b = append(b, notStored...)
+		} else {
+			b = append(b, stored...)
+		}
+		b = appendCounts(b, r)
+		if r.retry || r.quarantined == 0 {
+			return append(b, '}')
+		}
+		return appendFlagged(b, r)
 	}
+}
+
+func appendFlagged(b []byte, r *reply) []byte {
 	sep := `,"results":[{"index":`
 	for i := range r.items {
 		if r.items[i].Refusal.Code == "" {
@@ -138,7 +147,7 @@ var (
 	unknownKey = problem{
 		status: http.StatusUnauthorized, outcome: outcomeUnauthorized, Code: "unknown_write_key",
 		Message: "no source has this write key; nothing was stored",
-		Where:   "Authorization (Basic user name or Bearer token), X-Write-Key, ?key=, ?writeKey= or writeKey in the body",
+		Where:   "Authorization (Basic user name or Bearer token), X-Write-Key, ?key=, ?writeKey=, or where the client's protocol has it",
 		Fix:     "use a write key listed under sources in reedbed.yaml, or add this one to its source",
 	}
 	noKey = problem{
@@ -158,7 +167,7 @@ var (
 	}
 	wrongMethod = problem{
 		status: http.StatusMethodNotAllowed, outcome: outcomeBadRequest, Code: "wrong_method",
-		Message: "events are posted", Where: "request method", Fix: "use POST",
+		Message: "events do not come by this method here", Where: "request method", Fix: "use one that the header Allow names",
 	}
 	tooBigRecord = problem{
 		status: http.StatusRequestEntityTooLarge, outcome: outcomeTooLarge, Code: "too_large",
@@ -188,8 +197,8 @@ func tooDense(ratio int64) *problem {
 }
 
 // comeBack is the answer to a request that a limit turned away. What is one
-// source's own doing is 429 everywhere. What is the server's is 503, or 429 at
-// paths whose clients wait as told only for that.
+// source's own doing is 429, what is the server's is 503: but where a protocol's
+// clients come back, or wait as told, only for the other, it is that.
 func (p *protocolEntry) comeBack(why shed) *problem {
 	a := &problem{
 		status: p.busy, outcome: outcomeShed, retryAfter: true, Where: "server",
@@ -198,11 +207,11 @@ func (p *protocolEntry) comeBack(why shed) *problem {
 	}
 	switch why {
 	case shedRate:
-		a.status, a.Code, a.Where = http.StatusTooManyRequests, "rate_limited", "write key"
+		a.status, a.Code, a.Where = p.limited, "rate_limited", "write key"
 		a.Message = "this source sends more events per second than it may; nothing was stored"
 		a.Fix = "send it again after Retry-After seconds, or raise the source's rate in reedbed.yaml"
 	case shedShare:
-		a.status, a.Code, a.Where = http.StatusTooManyRequests, "share_limited", "write key"
+		a.status, a.Code, a.Where = p.limited, "share_limited", "write key"
 		a.Message = "this source already holds its share of the server while others wait; nothing was stored"
 	case shedDraining:
 		a.status, a.Code = http.StatusServiceUnavailable, "stopping"

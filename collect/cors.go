@@ -15,9 +15,10 @@ var (
 	anyOrigin     = []string{"*"}
 	yes           = []string{"true"}
 	exposed       = []string{"Retry-After"}
-	allowMethods  = []string{"POST, OPTIONS"}
-	allowHeaders  = []string{"authorization, content-type, x-retry-count, x-write-key"}
-	oneDay        = []string{"86400"}
+	allowMethods  = []string{"GET, POST, OPTIONS"}
+	allowHeaders  = []string{"authorization, content-encoding, content-type, x-retry-count, x-write-key, sp-anonymous, " +
+		"ce-id, ce-source, ce-specversion, ce-type, ce-time, ce-subject, ce-dataschema"}
+	oneDay = []string{"86400"}
 )
 
 // origins is a set of allowed origins, compared byte for byte.

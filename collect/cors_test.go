@@ -80,10 +80,10 @@ func TestPreflightHeaders(t *testing.T) {
 	d, _ := newDoor(t, Options{Sources: corsSources()})
 	w := call{method: http.MethodOptions, path: "/v1/t", header: map[string]string{"Origin": "https://example.org"}}.do(d)
 	for k, want := range map[string]string{
-		"Access-Control-Allow-Headers":  "authorization, content-type, x-retry-count, x-write-key",
+		"Access-Control-Allow-Headers":  "authorization, content-encoding, content-type, x-retry-count, x-write-key, sp-anonymous, ce-id, ce-source, ce-specversion, ce-type, ce-time, ce-subject, ce-dataschema",
 		"Access-Control-Expose-Headers": "Retry-After",
 		"Access-Control-Max-Age":        "86400",
-		"Access-Control-Allow-Methods":  "POST, OPTIONS",
+		"Access-Control-Allow-Methods":  "GET, POST, OPTIONS",
 	} {
 		if got := w.Header().Get(k); got != want {
 			t.Errorf("%s: %q, want %q", k, got, want)

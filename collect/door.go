@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -55,9 +54,12 @@ type Door struct {
 	log     *slog.Logger
 	now     func() time.Time
 	routes  map[string]route
-	metrics *metrics
-	gate    *gate
-	imports *usage // what Accept holds of the gate; guarded by gate.mu
+	// matchers are the protocols some of whose paths hold more than a name.
+	matchers []*protocolEntry
+	visitors visitors
+	metrics  *metrics
+	gate     *gate
+	imports  *usage // what Accept holds of the gate; guarded by gate.mu
 
 	swap    sync.Mutex // held while sources are replaced
 	sources atomic.Pointer[sources]
@@ -71,10 +73,10 @@ func New(o Options) (*Door, error) {
 		return nil, errors.New("collect: Options.Journal and Options.Log are required")
 	}
 	l := o.Limits.withDefaults()
-	routes, labels := newRoutes()
+	routes, matchers, labels := newRoutes()
 	d := &Door{
 		journal: o.Journal, limits: l, trusted: o.TrustedProxies, log: o.Log, now: o.Now,
-		routes: routes, metrics: newMetrics(labels), gate: newGate(l), imports: new(usage),
+		routes: routes, matchers: matchers, metrics: newMetrics(labels), gate: newGate(l), imports: new(usage),
 		pool: sync.Pool{New: func() any { return new(exchange) }},
 	}
 	if d.now == nil {
@@ -104,13 +106,26 @@ func (d *Door) SetSources(list []Source) error {
 	return nil
 }
 
-// Handler serves every path of Paths; anything else is 404.
+// Handler serves what it Takes; anything else is 404.
 func (d *Door) Handler() http.Handler { return http.HandlerFunc(d.serve) }
 
-// Paths are the paths events are posted to, for whoever puts the door behind a
-// mux of its own.
+// Takes reports whether a request is for the front door, for whoever serves
+// other things beside it.
+func (d *Door) Takes(r *http.Request) bool {
+	_, ok := d.route(r.URL.Path)
+	return ok
+}
+
+// Paths are the paths events are sent to, but for those that clients choose.
 func (d *Door) Paths() []string {
-	return slices.Sorted(maps.Keys(d.routes))
+	var paths []string
+	for path, to := range d.routes {
+		if to.boot == nil {
+			paths = append(paths, path)
+		}
+	}
+	slices.Sort(paths)
+	return paths
 }
 
 // Drain stops admitting requests and waits until those under way are answered,

@@ -7,13 +7,14 @@ import (
 	"strings"
 )
 
-// keys looks for the write key everywhere but in the body. given says that the
-// request names a key; when it does and none is known, the body is looked at
-// only if what it gave was a bearer token, which may be meant for someone else
-// and stand beside a key in the body.
-func (s *sources) authenticate(r *http.Request) (src *source, final bool) {
+// authenticate looks for the write key everywhere but in the body. final says
+// that the request names a key, so that the body need not be looked at: not so
+// for a bearer token, which may be meant for someone else, nor for what may be
+// a key in the path, which may be a name.
+func (s *sources) authenticate(r *http.Request, inPath string) (src *source, final bool) {
 	if k := r.Header["X-Write-Key"]; len(k) > 0 {
-		if src := s.find([]byte(k[0])); src != nil {
+		name, _, _ := strings.Cut(k[0], ":") // Jitsu's keys have a second half
+		if src := s.find([]byte(name)); src != nil {
 			return src, true
 		}
 		final = true
@@ -32,7 +33,7 @@ func (s *sources) authenticate(r *http.Request) (src *source, final bool) {
 		}
 		final = final || key != ""
 	}
-	return nil, final
+	return s.find([]byte(inPath)), final
 }
 
 // authorization returns the user name of HTTP Basic, with or without the

@@ -28,6 +28,9 @@ type exchange struct {
 	answer   []byte
 	batch    event.Batch // its items belong to the decoder
 	reply    reply
+
+	anonymous bool   // the client asks that nothing about it be kept
+	cookie    string // to be set with a success, or ""
 }
 
 // keepBuffer is the largest buffer kept for the next request.
@@ -44,6 +47,7 @@ func (d *Door) acquire(to route) *exchange {
 // left to the garbage collector, with the decoder that still refers to it.
 func (d *Door) recycle(x *exchange) {
 	x.set, x.source, x.batch, x.reply = nil, nil, event.Batch{}, reply{}
+	x.anonymous, x.cookie = false, ""
 	for _, b := range []*[]byte{&x.wire, &x.expands, &x.record, &x.answer} {
 		if cap(*b) > keepBuffer {
 			*b, x.decoders = nil, nil
@@ -53,23 +57,23 @@ func (d *Door) recycle(x *exchange) {
 }
 
 func (d *Door) serve(w http.ResponseWriter, r *http.Request) {
-	to, ok := d.routes[strings.TrimSuffix(r.URL.Path, "/")]
-	if !ok {
+	to, ok := d.route(r.URL.Path)
+	switch {
+	case !ok:
 		writeProblem(w, &unknownPath)
-		return
-	}
-	switch r.Method {
-	case http.MethodPost:
+	case r.Method == http.MethodOptions:
+		d.options(w, r, to)
+	case to.boot != nil:
+		d.boot(w, r, to)
+	case !to.entry.takes(r.Method):
+		w.Header()["Allow"] = to.entry.allow()
+		writeProblem(w, &wrongMethod)
+	default:
 		x := d.acquire(to)
 		defer x.ticket.release() // also when something below panics
 		d.finish(w, r, x, d.take(r, x))
 		x.ticket.release()
 		d.recycle(x)
-	case http.MethodOptions:
-		d.sources.Load().preflight(w, r)
-	default:
-		w.Header()["Allow"] = allowMethods
-		writeProblem(w, &wrongMethod)
 	}
 }
 
@@ -84,7 +88,7 @@ func (d *Door) take(r *http.Request, x *exchange) *problem {
 	if err != nil {
 		return x.stopped(err)
 	}
-	key := x.split(body, refusal, &d.limits)
+	key := x.split(r, body, refusal, &d.limits)
 	if x.source == x.set.unknown {
 		if p := x.claim(r, key); p != nil {
 			return p
@@ -95,7 +99,7 @@ func (d *Door) take(r *http.Request, x *exchange) *problem {
 
 // admit judges all that can be judged before the body is read.
 func (d *Door) admit(r *http.Request, x *exchange) *problem {
-	src, final := x.set.authenticate(r)
+	src, final := x.set.authenticate(r, x.route.key)
 	switch {
 	case src != nil:
 		x.source = src
@@ -189,8 +193,16 @@ func (d *Door) store(r *http.Request, x *exchange) *problem {
 	}
 	x.batch.Source, x.batch.Protocol = x.source.Name, x.route.entry.name
 	x.batch.ReceivedAt = x.reply.receivedAt
-	x.batch.ClientIP = x.source.keepIP(clientAddr(r, d.trusted))
 	x.batch.UserAgent = userAgent(r)
+	address := clientAddr(r, d.trusted)
+	if x.route.entry.observe != nil {
+		observed := x.route.entry.observe(d, x, r)
+		x.batch.Shared = x.splitter(&d.limits).Observe(x.batch.Shared, observed)
+	}
+	x.batch.ClientIP = ""
+	if !x.anonymous {
+		x.batch.ClientIP = x.source.keepIP(address)
+	}
 	record := encode(x.record[:0], &x.batch, x.reply.quarantined)
 	x.record = record.Payload
 	if err := d.append(r.Context(), record); err != nil {
@@ -237,8 +249,7 @@ func (d *Door) finish(w http.ResponseWriter, r *http.Request, x *exchange, p *pr
 	b := x.answer[:0]
 	if p == nil {
 		x.counters().requests[x.outcome()].Inc()
-		x.answer = x.route.entry.render(b, &x.reply)
-		write(w, http.StatusOK, x.answer)
+		x.succeed(w, r)
 		return
 	}
 	d.metrics.refused.Add(1)
@@ -248,6 +259,20 @@ func (d *Door) finish(w http.ResponseWriter, r *http.Request, x *exchange, p *pr
 	}
 	x.answer = x.appendFailure(b, p)
 	writeFailure(w, p, x.answer)
+}
+
+// succeed writes the answer to a request whose events are durable.
+func (x *exchange) succeed(w http.ResponseWriter, r *http.Request) {
+	e := x.route.entry
+	if x.cookie != "" {
+		w.Header()["Set-Cookie"] = []string{x.cookie}
+	}
+	if e.image && r.Method != http.MethodPost {
+		writeImage(w)
+		return
+	}
+	x.answer = e.render(x.answer[:0], &x.reply)
+	write(w, e.status, x.answer)
 }
 
 func (x *exchange) outcome() outcome {

@@ -187,9 +187,9 @@ func (n *Node) pages() (http.Handler, error) {
 	n.problems.set("dashboards", problems)
 	addr, _ := n.listener.Addr().(*net.TCPAddr)
 	o := web.Options{
-		Backend: backend{n}, Collect: n.door.Handler(), Dashboards: dashboards, Project: n.project.Config.Name,
+		Backend: backend{n}, Collect: n.door.Handler(), Takes: n.door.Takes, Dashboards: dashboards, Project: n.project.Config.Name,
 		Metrics: promhttp.HandlerFor(n.registry, promhttp.HandlerOpts{}), Plan: n.planOwn, Alerts: n.catalog.AlertLog,
-		URL:      "http://" + n.listener.Addr().String(),
+		URL: "http://" + n.listener.Addr().String(), Tracker: n.project.Config.Tracker.Path,
 		Loopback: addr != nil && addr.IP.IsLoopback(), Token: string(n.project.Config.Token), Log: n.log.With("part", "web"),
 	}
 	if s := n.project.Config.Sources; len(s) > 0 && len(s[0].Keys) > 0 {

@@ -24,8 +24,10 @@ import (
 // required.
 type Options struct {
 	Backend Backend
-	// Collect is the front door; it gets every request under /v1/ as it came.
+	// Collect is the front door; it gets every request under /v1/, and whatever
+	// else it Takes, as it came.
 	Collect http.Handler
+	Takes   func(*http.Request) bool // nil: nothing else
 	// Metrics answers /metrics; nil: there are none.
 	Metrics http.Handler
 	// Plan says what deploying the project's own files would do; nil: nobody does.
@@ -36,6 +38,9 @@ type Options struct {
 	Project    string // the project's name
 	URL        string // where people reach the listener: http://127.0.0.1:8080
 	WriteKey   string // of one source, for the line that sends a first event
+	// Tracker is the path under which browsers get the tracker and post what
+	// it tells, such as /t/; "": it is not served.
+	Tracker string
 	// Loopback says that only this machine reaches the listener; then nobody
 	// needs the Token to read. Without both, nobody can read.
 	Loopback bool
@@ -89,8 +94,20 @@ func (s *server) routes() http.Handler {
 
 	all := http.NewServeMux()
 	all.Handle("/v1/", s.Collect)
+	if s.Tracker != "" {
+		all.Handle(s.Tracker, newTracker(s.Tracker, s.Collect))
+	}
 	all.Handle("/", harden(pages))
-	return all
+	if s.Takes == nil {
+		return all
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.Takes(r) {
+			s.Collect.ServeHTTP(w, r)
+			return
+		}
+		all.ServeHTTP(w, r)
+	})
 }
 
 // livez answers as long as anything does.

@@ -22,8 +22,8 @@ const observedName = "observed"
 
 // Observe returns the shared fields with what the door observed added. A
 // client's own member of that name wins: it can forge no more by it than by
-// its cookie.
-func Observe(shared []byte, o Observed) []byte {
+// its cookie. A query that is no valid JSON by the rules of events is left out.
+func (d *Decoder) Observe(shared []byte, o Observed) []byte {
 	if len(shared) == 0 {
 		shared = []byte("{}")
 	}
@@ -46,7 +46,7 @@ func Observe(shared []byte, o Observed) []byte {
 	}
 	text("visitor", o.Visitor)
 	text("network", o.Network)
-	if len(o.Query) > 0 {
+	if len(o.Query) > 0 && d.side.Document(o.Query) == nil {
 		out = append(append(out, separator+`"query":`...), o.Query...)
 	}
 	return append(out, "}}"...)

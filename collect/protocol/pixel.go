@@ -36,8 +36,6 @@ func readPixel(d *Decoder, members []strictjson.Member) {
 			d.optional(&e.StreamID, m)
 		case "seq":
 			d.textSequence(&e.Seq, m)
-		case "key", "writeKey":
-			d.writeKey(m)
 		default:
 			properties = append(properties, m.Pair)
 		}

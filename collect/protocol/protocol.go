@@ -81,7 +81,7 @@ func All() []Protocol {
 		},
 		{Name: CloudEvents, read: readCloudEvent},
 		{Name: Plausible, observed: true, read: readPlausible},
-		{Name: Pixel, TransportFields: []string{"sent_at", "key", "writeKey"}, observed: true, read: readPixel},
+		{Name: Pixel, TransportFields: []string{"sent_at"}, observed: true, read: readPixel},
 	}
 }
 
