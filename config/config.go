@@ -41,6 +41,7 @@ type Config struct {
 	Stages    Stages    `yaml:"stages"`
 	Query     Query     `yaml:"query"`
 	Retention Retention `yaml:"retention"`
+	Tracker   Tracker   `yaml:"tracker"`
 	Alerts    Alerts    `yaml:"alerts"`
 }
 
@@ -144,6 +145,13 @@ type Retention struct {
 	Versions int `yaml:"versions"`
 }
 
+// Tracker sets how pages get the tracker.
+type Tracker struct {
+	// Path is the folder under which the scripts are served and the events of
+	// pages are taken; it begins and ends with a slash.
+	Path string `yaml:"path"`
+}
+
 // Alerts sets who is told of what goes wrong.
 type Alerts struct {
 	// Webhooks are posted to. With none, alerts are on record only.
@@ -190,6 +198,7 @@ func Default() Config {
 			Rows: 100_000, Bytes: 64 * MiB,
 		},
 		Retention: Retention{Versions: 3},
+		Tracker:   Tracker{Path: "/t/"},
 	}
 }
 

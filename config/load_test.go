@@ -67,6 +67,7 @@ load: {cycle: 250ms, batch: 8MiB}
 stages: {workers: 3, memory: 1GiB, deadline: 5m}
 query: {workers: 1, memory: 128MiB, deadline: 5s, rows: 10, bytes: 1KiB}
 retention: {versions: 7}
+tracker: {path: /assets/s/}
 alerts:
   webhooks:
   - {url: "https://hooks.example/x", secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw, owners: [web team]}
@@ -92,6 +93,7 @@ alerts:
 		Query:   config.Query{Workers: 1, Memory: 128 * config.MiB, Deadline: 5 * time.Second, Rows: 10, Bytes: config.KiB},
 
 		Retention: config.Retention{Versions: 7},
+		Tracker:   config.Tracker{Path: "/assets/s/"},
 		Alerts: config.Alerts{Webhooks: []config.Webhook{
 			{URL: "https://hooks.example/x", Secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Owners: []string{"web team"}},
 			{URL: "http://10.0.0.1/x", Secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", AllowPrivate: true},
@@ -138,6 +140,14 @@ func TestProblems(t *testing.T) {
 				"reedbed.yaml:2:1: lisen: there is no such setting (did you mean listen?)",
 				"reedbed.yaml:5:5: sources[0].orgins: there is no such setting (did you mean origins?)",
 			},
+		},
+		"the tracker's folder": {
+			yaml: "name: radio\ntracker: {path: t}\n",
+			want: []string{`reedbed.yaml:2:17: tracker.path: "t" is not a folder (begin and end it with a slash, such as /t/)`},
+		},
+		"a folder that is taken": {
+			yaml: "name: radio\ntracker: {path: /v1/t/}\n",
+			want: []string{`reedbed.yaml:2:17: tracker.path: "/v1" serves something else (use another first part, such as /t/)`},
 		},
 		"unknown key": {
 			yaml: "name: radio\nload: {whatever: 1}\n",

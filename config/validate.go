@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -45,6 +46,7 @@ func (c *Config) Validate() []Problem {
 	v.count("query.rows", c.Query.Rows)
 	v.size("query.bytes", c.Query.Bytes, KiB)
 	v.check(c.Retention.Versions >= 0, "retention.versions", c.Retention.Versions, "is negative", "use 0 to keep no superseded version")
+	v.tracker("tracker.path", c.Tracker.Path)
 	v.webhooks(c.Alerts.Webhooks)
 	return v.problems
 }
@@ -73,6 +75,19 @@ func (v *validator) listen(path, address string) {
 	}
 	v.check(err == nil, path, address, fmt.Sprintf("%q is not an address", address),
 		"write host:port, such as 127.0.0.1:8080")
+}
+
+var folderPattern = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/$`)
+
+// ownFolders are the first parts of paths that serve something else.
+var ownFolders = []string{"v1", "api", "datasets", "static", "fragment", "metrics", "livez", "readyz"}
+
+func (v *validator) tracker(path, folder string) {
+	v.check(folderPattern.MatchString(folder), path, folder, fmt.Sprintf("%q is not a folder", folder),
+		"begin and end it with a slash, such as /t/")
+	first, _, _ := strings.Cut(strings.TrimPrefix(folder, "/"), "/")
+	v.check(!slices.Contains(ownFolders, first), path, folder, fmt.Sprintf("%q serves something else", "/"+first),
+		"use another first part, such as /t/")
 }
 
 func (v *validator) sources(sources []Source) {
