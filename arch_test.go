@@ -33,7 +33,7 @@ var layers = []struct {
 	{"converge rehearse query compare collect importer", "what the program does: these do not know each other"},
 	{"load engine enrich stage contract", "the mechanisms those combine"},
 	{"dataset collect/protocol", "what things are on record or on the wire, not who records or sends them"},
-	{"store journal event fingerprint judge alert config examples tracker", "leaves"},
+	{"store journal event fingerprint judge anomaly alert config examples tracker", "leaves"},
 	{"internal", "mechanisms without domain meaning"},
 }
 
@@ -42,6 +42,8 @@ var beside = []struct{ from, to, reason string }{
 	{"stage", "engine", "a stage is parsed by the engine's parser"},
 	{"stage", "contract", "a stage's header holds what it promises"},
 	{"judge", "fingerprint", "metrics are what is judged"},
+	{"anomaly", "judge", "an hour of a series is judged as a version is"},
+	{"anomaly", "fingerprint", "metrics are what is judged"},
 	{"engine", "enrich", "the engine registers the functions that stages call"},
 }
 
@@ -51,6 +53,7 @@ var rules = []struct{ from, but, to, reason string }{
 	{"event", "", "net/http", "what an event is does not depend on how it came"},
 	{"event", "", "os", "what an event is needs no I/O"},
 	{"judge", "", "os", "a judgement is of what it is given, and the same each time"},
+	{"anomaly", "", "os", "what is unusual depends on the hours it is given, and is the same each time"},
 	{"alert", "", "os", "what is wrong is told to it, and where messages are kept"},
 	{"contract", "", "os", "what is expected of a dataset is text and numbers"},
 	{"dataset", "", module + "/engine", "the catalog is kept without running SQL over data"},
