@@ -37,6 +37,8 @@ type Change struct {
 	Dataset    string `json:"dataset"`
 	Owner      string `json:"owner,omitempty"`
 	Recomputes bool   `json:"recomputes"`
+	// OnRecord is how what is there fares by the contracts that changed.
+	OnRecord []Standing `json:"on_record,omitempty"`
 }
 
 // Affected is what would be recomputed of one dataset.
@@ -131,7 +133,7 @@ func (c *Converger) propose(ctx context.Context, o PlanOptions, take func(*propo
 		return d, err
 	}
 	d.contracts()
-	return d, nil
+	return d, d.standings(ctx)
 }
 
 // bindAll binds every stage to what the others of the set make of their inputs.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/reedbed/reedbed/config"
 	"github.com/reedbed/reedbed/contract"
 	"github.com/reedbed/reedbed/converge"
 	"github.com/reedbed/reedbed/internal/nearest"
@@ -33,10 +34,12 @@ type checkedFile struct {
 	Consumer string   `json:"consumer,omitempty"`
 	Datasets []string `json:"datasets"`
 	Rules    int      `json:"rules"`
+	// OnRecord is how the versions on record fare by it.
+	OnRecord []converge.Standing `json:"on_record,omitempty"`
 }
 
 // Run checks all contracts, whatever files are named: what they say depends on
-// the stages.
+// the stages. Those in which nothing is wrong judge what is on record.
 func (c contractCheckCmd) Run(ctx context.Context, g *globals, term terminal) error {
 	project, err := g.project(nil)
 	if err != nil {
@@ -55,10 +58,53 @@ func (c contractCheckCmd) Run(ctx context.Context, g *globals, term terminal) er
 	if found := badFiles(g, problems, exitCheck); len(found) > 0 {
 		return found
 	}
-	return g.say(term, struct {
+	if err := onRecord(ctx, project, promises, good); err != nil {
+		return err
+	}
+	err = g.say(term, struct {
 		Contracts []checkedFile `json:"contracts"`
 		Others    []string      `json:"other_formats"`
 	}{good, append([]string{}, promises.Others...)}, checkedInWords(good, promises.Others))
+	if broken := breaches(good); err == nil && len(broken) > 0 {
+		return broken
+	}
+	return err
+}
+
+// onRecord adds how what is on record fares by each file.
+func onRecord(ctx context.Context, p config.Project, promises converge.Promises, good []checkedFile) error {
+	for i, f := range good {
+		var contracts []contract.Contract
+		for _, name := range f.Datasets {
+			for _, c := range promises.About(name) {
+				if c.File == f.File {
+					contracts = append(contracts, c)
+				}
+			}
+		}
+		var err error
+		if good[i].OnRecord, err = node.Standings(ctx, p, contracts, promises.Subjects); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// breaches are the contracts that something on record breaks.
+func breaches(good []checkedFile) failures {
+	var out failures
+	for _, f := range good {
+		for _, s := range f.OnRecord {
+			if s.Breaks > 0 {
+				out = append(out, &failure{
+					Code: "broken", What: fmt.Sprintf("%d of %d versions of %s break %s", s.Breaks, s.Versions, s.Dataset, s.Contract), At: s.First[0].At,
+					Why: fmt.Sprintf("%s@%s: %s", s.Dataset, s.First[0].Partition, s.First[0].What),
+					Fix: "mend what makes them, or the contract; where it is deployed they are " + s.Meaning, exit: exitCheck,
+				})
+			}
+		}
+	}
+	return out
 }
 
 func checkedFiles(p converge.Promises) []checkedFile {
@@ -81,6 +127,9 @@ func checkedInWords(good []checkedFile, others []string) string {
 	var b strings.Builder
 	for _, f := range good {
 		fmt.Fprintf(&b, "ok    %s (%s): %d rules for %s\n", f.File, f.Owner, f.Rules, strings.Join(f.Datasets, ", "))
+		for _, s := range f.OnRecord {
+			fmt.Fprintf(&b, "      %s\n", strings.Join(s.Words(), "\n      "))
+		}
 	}
 	for _, file := range others {
 		fmt.Fprintf(&b, "other %s: an ODCS contract, which is named in plans and not judged\n", file)
@@ -136,6 +185,7 @@ type explainedFile struct {
 	Owner    string          `json:"owner"`
 	File     string          `json:"file"`
 	Producer bool            `json:"producer"`
+	Meaning  string          `json:"meaning"` // what becomes of what breaks it
 	Consumer string          `json:"consumer,omitempty"`
 	Rules    []explainedRule `json:"rules"`
 }
@@ -169,13 +219,16 @@ func (c contractExplainCmd) Run(ctx context.Context, g *globals, term terminal) 
 	}
 	out := explained{Dataset: c.Dataset, Owner: subject.Owner, Contracts: []explainedFile{}}
 	for _, x := range promises.About(c.Dataset) {
-		out.Contracts = append(out.Contracts, explainContract(x))
+		out.Contracts = append(out.Contracts, explainContract(x, !subject.Stage))
 	}
 	return g.say(term, out, out.inWords())
 }
 
-func explainContract(c contract.Contract) explainedFile {
-	out := explainedFile{Name: c.Name, Owner: c.Owner, File: c.File, Producer: c.Producer, Consumer: c.Consumer, Rules: []explainedRule{}}
+// explainContract puts a contract in words; stored says that no stage computes its dataset.
+func explainContract(c contract.Contract, stored bool) explainedFile {
+	out := explainedFile{
+		Name: c.Name, Owner: c.Owner, File: c.File, Producer: c.Producer, Consumer: c.Consumer, Meaning: converge.Meaning(c, stored), Rules: []explainedRule{},
+	}
 	for _, r := range c.Rules().List {
 		out.Rules = append(out.Rules, explainedRule{ID: r.ID, Line: r.Line, Phase: r.Phase, Says: r.Says, Warns: r.Warns})
 	}
@@ -202,15 +255,12 @@ func (e explained) inWords() string {
 	return b.String()
 }
 
-// heading says whose contract it is, and who is kept from what breaks it.
+// heading says whose contract it is, and what becomes of what breaks it.
 func (c explainedFile) heading() string {
-	switch {
-	case c.Producer:
-		return fmt.Sprintf("promised by its owner %s in %s: what breaks it is held from everybody", c.Owner, c.File)
-	case c.Consumer != "":
-		return fmt.Sprintf("expected by %s (%s) in %s: what breaks it is held from stage %s", c.Name, c.Owner, c.File, c.Consumer)
+	if c.Producer {
+		return fmt.Sprintf("promised by its owner %s in %s: what breaks it is %s", c.Owner, c.File, c.Meaning)
 	}
-	return fmt.Sprintf("expected by %s (%s) in %s: what breaks it is told to %[2]s", c.Name, c.Owner, c.File)
+	return fmt.Sprintf("expected by %s (%s) in %s: what breaks it is %s", c.Name, c.Owner, c.File, c.Meaning)
 }
 
 func phaseInWords(p contract.Phase) string {

@@ -124,6 +124,9 @@ func printPlan(out io.Writer, p converge.Plan) error {
 		for _, words := range c.Changes {
 			fmt.Fprintf(&b, "  %s\n", words)
 		}
+		for _, s := range c.OnRecord {
+			fmt.Fprintf(&b, "  by %s, %s\n", s.Contract, strings.Join(s.Words(), "\n  "))
+		}
 	}
 	if len(p.Affected) > 0 {
 		printAffected(&b, p)
