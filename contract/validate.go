@@ -42,6 +42,9 @@ func (c Contract) Validate(known Subjects) []Problem {
 		}
 	}
 	r.validateStatistics(c, s)
+	if band := c.Terms.Complete; !s.Stage && !band.empty() {
+		r.bad(band.Line(), "complete: "+s.Name+" is computed by no stage, and what is measured later does not judge it again", "say it of a stage that reads it")
+	}
 	if c.Terms.Fresh != nil && !s.Timed {
 		r.bad(c.Terms.Fresh.Line, fmt.Sprintf("%s is not cut by time, so it has no end that it could be late after", s.Name), "leave `fresh` out")
 	}

@@ -97,6 +97,8 @@ func factsOf(f *fingerprint.Fingerprint, open bool) contract.Facts {
 	facts := contract.Facts{Open: open}
 	if m := f.Measure(complete); m != nil && m.Error == "" {
 		facts.Complete = m.Value
+	} else if f.Completeness != nil {
+		facts.Complete = f.Completeness.Arrived()
 	}
 	return facts
 }

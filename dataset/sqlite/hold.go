@@ -142,9 +142,6 @@ func (t *tx) hold(p *partition, before pair, b dataset.Build) error {
 	if err != nil {
 		return err
 	}
-	if err := t.fingerprinted(p.id, found.output, b.Fingerprint); err != nil {
-		return err
-	}
 	if err := t.writeVerdict(p.id, found.output, b.HeldVerdict()); err != nil {
 		return err
 	}
