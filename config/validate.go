@@ -77,7 +77,7 @@ func (v *validator) listen(path, address string) {
 		"write host:port, such as 127.0.0.1:8080")
 }
 
-var folderPattern = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/$`)
+var folderPattern = regexp.MustCompile(`^(/[A-Za-z0-9_~-]+)+/$`)
 
 // ownFolders are the first parts of paths that serve something else.
 var ownFolders = []string{"v1", "api", "datasets", "static", "fragment", "metrics", "livez", "readyz"}
