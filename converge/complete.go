@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/reedbed/reedbed/contract"
 	"github.com/reedbed/reedbed/dataset"
@@ -20,10 +21,12 @@ import (
 // other stages are judged by what they say of the same time.
 
 // completeSums sums up the rows of the dataset that measures.
-var completeSums = fmt.Sprintf(`SELECT %s, %s, %s, %s,
+func completeSums() string {
+	return fmt.Sprintf(`SELECT %s, %s, %s, %s,
 	coalesce(to_json(list_sort(list(DISTINCT source[:%d]) FILTER (WHERE received > numbered))[:%d])::VARCHAR, '[]') FROM %s`,
-	countOf("received"), countOf("least(numbered, received)"), countOf("lost_in_flight"), countOf("lost_at_client"),
-	fingerprint.TextBytes, fingerprint.MostSources, dataset.Completeness)
+		countOf("received"), countOf("least(numbered, received)"), countOf("lost_in_flight"), countOf("lost_at_client"),
+		fingerprint.TextBytes, fingerprint.MostSources, dataset.Completeness)
+}
 
 // countOf sums a column up in bounds that no events reach, whatever its SQL gives.
 func countOf(column string) string {
@@ -106,7 +109,7 @@ func setArrived(set map[string]*deployed, feeds map[string]bool) {
 	if x == nil || !measuresLoss(x.stage, x.columns) {
 		return
 	}
-	x.gate.asks.Completeness = completeSums
+	x.gate.asks.Completeness = completeSums()
 	for _, y := range set {
 		y.gate.arrived.measured, y.gate.arrived.feeds = true, feeds
 		id := dataset.NewFields("gate of a project that measures completeness")
@@ -169,7 +172,7 @@ func (s *sums) measured(ctx context.Context, catalog *sqlite.Catalog, p dataset.
 	if p == dataset.Whole {
 		return m, nil
 	}
-	beside, err := catalog.MeasuredBeside(ctx, p)
+	beside, err := catalog.Measured(ctx, p.Interval())
 	if err != nil {
 		return m, err
 	}
@@ -218,4 +221,41 @@ func (s *sums) recall(q sqlite.MeasuredPartition) (*fingerprint.Completeness, er
 	}
 	s.says[q.Promoted] = f.Completeness
 	return f.Completeness, nil
+}
+
+// Arrival is how much of what was sent arrived lately.
+type Arrival struct {
+	Until time.Time                 // up to when nothing more is expected to show, zero if there is no such time
+	Day   *fingerprint.Completeness // of the 24 hours before
+	Since *fingerprint.Completeness // of the time after
+}
+
+// Arrived is nil if no stage at work measures it.
+func Arrived(ctx context.Context, catalog *sqlite.Catalog) (*Arrival, error) {
+	last, ok, err := catalog.LastMeasured(ctx)
+	if err != nil || !ok {
+		return nil, err
+	}
+	const day = 24 * time.Hour
+	found, err := catalog.Measured(ctx, dataset.Interval{Start: last.End.Add(-day), End: last.End.Add(365 * day)})
+	if err != nil {
+		return nil, err
+	}
+	var settled, open []*fingerprint.Fingerprint
+	for _, q := range found {
+		says, err := new(sums).of(q)
+		if err != nil {
+			return nil, err
+		}
+		if q.Closed && len(open) == 0 {
+			settled = append(settled, says)
+		} else {
+			open = append(open, says)
+		}
+	}
+	a := &Arrival{Day: fingerprint.Merge(settled...).Completeness, Since: fingerprint.Merge(open...).Completeness}
+	if a.Day != nil {
+		a.Until = a.Day.Until
+	}
+	return a, nil
 }

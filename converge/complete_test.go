@@ -105,6 +105,11 @@ func TestJudgedByHowMuchArrived(t *testing.T) {
 	w.value = 51
 	w.load(5)
 	w.settle()
+	lately, err := Arrived(context.Background(), w.catalog)
+	w.must(err)
+	if d := cmp.Diff(&Arrival{Until: end, Day: &fingerprint.Completeness{Received: 1, Numbered: 1, InFlight: 1, Until: end}}, lately); d != "" {
+		t.Error(d)
+	}
 	w.expectHeld(map[string]int64{"a": 1})
 	s, err := w.catalog.Status(context.Background())
 	w.must(err)
@@ -132,6 +137,9 @@ func TestNobodyMeasures(t *testing.T) {
 	w.stages[2].gone = true
 	w.deploy()
 	w.settle()
+	if a, err := Arrived(context.Background(), w.catalog); a != nil || err != nil {
+		t.Errorf("%+v, %v", a, err)
+	}
 	w.expectHeld(map[string]int64{"a": 1, "b": 1})
 	w.stages[2].gone = false
 	w.deploy()
@@ -202,7 +210,7 @@ func TestRowsAreSummedUp(t *testing.T) {
 		"SELECT 'a', 1, 1, 1, 1 WHERE false": {},
 	} {
 		res, err := pool.Build(t.Context(), engine.BuildJob{
-			SQL: "SELECT * FROM (" + values + ")" + columns, Survey: &engine.Survey{Name: dataset.Completeness, Completeness: completeSums},
+			SQL: "SELECT * FROM (" + values + ")" + columns, Survey: &engine.Survey{Name: dataset.Completeness, Completeness: completeSums()},
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -68,6 +68,9 @@ func status(ctx context.Context, catalog *sqlite.Catalog, journalEnd uint64) (we
 	if out.Problems, err = unstable(ctx, catalog); err != nil {
 		return out, err
 	}
+	if out.Completeness, err = completeness(ctx, catalog); err != nil {
+		return out, err
+	}
 	for _, d := range s.Datasets {
 		if d.Stale+d.Deferred+d.Failed > 0 {
 			out.Converged = false

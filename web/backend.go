@@ -52,12 +52,14 @@ type Status struct {
 	Totals     Totals                 `json:"totals"`
 	// Watermark is the received time up to which every event is loaded; zero
 	// before the first load.
-	Watermark time.Time        `json:"watermark,omitzero"`
-	Failures  []sqlite.Failure `json:"failures"`
-	Holds     []dataset.Hold   `json:"holds"`    // the oldest, 100 at most
-	Problems  []stage.Problem  `json:"problems"` // of files of the project
-	Revision  int64            `json:"revision"` // of the catalog
-	Version   string           `json:"version"`  // of the program
+	Watermark time.Time `json:"watermark,omitzero"`
+	// Completeness is nil if no stage measures it.
+	Completeness *Completeness    `json:"completeness,omitempty"`
+	Failures     []sqlite.Failure `json:"failures"`
+	Holds        []dataset.Hold   `json:"holds"`    // the oldest, 100 at most
+	Problems     []stage.Problem  `json:"problems"` // of files of the project
+	Revision     int64            `json:"revision"` // of the catalog
+	Version      string           `json:"version"`  // of the program
 }
 
 // MarshalJSON writes empty lists as [], so that readers need no case for null.

@@ -66,7 +66,8 @@ type view struct {
 	Head     headline
 	Status   Status
 	Waiting  int64
-	Complete string // what the watermark says
+	Loaded   string // what the watermark says
+	Complete string // how much of what was sent arrived
 	Open     string // that numbers may still change
 	Boards   []boardView
 	Columns  []StateColumn
@@ -110,8 +111,9 @@ func (s *server) view(r *http.Request) view {
 	v.Status, v.Version, v.Head = status, status.Version, headlineOf(status)
 	v.Waiting = status.Journal.End - status.Journal.Loaded
 	if !status.Watermark.IsZero() {
-		v.Complete = moment(status.Watermark, s.Now())
+		v.Loaded = moment(status.Watermark, s.Now())
 	}
+	v.Complete = CompleteInWords(status.Completeness, s.Now())
 	if sum(status.Datasets).Open > 0 {
 		v.Open = "The newest hours may still change."
 	}

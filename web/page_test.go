@@ -19,7 +19,7 @@ func TestPageSaysWhatItShould(t *testing.T) {
 	body := text(t, ask(handler(t, f, with(boards)), "GET", "/", ""))
 	for _, want := range []string{
 		"<title>plays · Reedbed</title>", "30,210", "29,480", ">120<", ">490<",
-		"Complete to 11:59:56 UTC", "Catching up:</strong> 120 events wait to be loaded, 4 partitions are stale, 1 is running, 3 are put off",
+		"Everything received by 11:59:56 UTC is loaded; completeness is not measured: no stage `completeness` does.", "Catching up:</strong> 120 events wait to be loaded, 4 partitions are stale, 1 is running, 3 are put off",
 		"Most played tracks", "Top countries", "Who played the most", "Websites", "Apps", "Plays per hour",
 		"2 of 49 stale", "3 of 49 deferred", "As of 11:59:59 UTC", "The newest hours may still change", "The same as a table",
 		`<noscript><meta http-equiv="refresh"`,

@@ -44,8 +44,9 @@ func (statusCmd) Run(ctx context.Context, g *globals, term terminal) error {
 
 func printStatus(term terminal, s web.Status) error {
 	fmt.Fprintln(term.out, inWords(s))
-	fmt.Fprintf(term.out, "journal: %d events, %d loaded; %d duplicates removed, %d in quarantine\n\n",
+	fmt.Fprintf(term.out, "journal: %d events, %d loaded; %d duplicates removed, %d in quarantine\n",
 		s.Journal.End, s.Journal.Loaded, s.Totals.DuplicatesRemoved, s.Quarantine.Rows)
+	fmt.Fprintf(term.out, "%s\n\n", web.CompleteInWords(s.Completeness, time.Now()))
 	w := tabwriter.NewWriter(term.out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	tabulateStates(w, s.Datasets)
 	if err := w.Flush(); err != nil {

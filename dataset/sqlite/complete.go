@@ -2,6 +2,8 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 
 	"github.com/reedbed/reedbed/dataset"
@@ -14,13 +16,13 @@ type MeasuredPartition struct {
 	Fingerprint []byte // nil: none was taken
 }
 
-// MeasuredBeside returns what is on record of how much arrived in some time, in
-// order: the promoted versions of Completeness that share time with a partition.
-func (c *Catalog) MeasuredBeside(ctx context.Context, p dataset.Partition) (out []MeasuredPartition, err error) {
+// Measured returns what is on record of how much arrived in some time, in order: the
+// promoted versions of Completeness that share time with it.
+func (c *Catalog) Measured(ctx context.Context, i dataset.Interval) (out []MeasuredPartition, err error) {
 	err = c.view(ctx, func(t *tx) error {
 		return t.each(`SELECT p.name, v.number, v.rows, v.hash, p.closed_at IS NOT NULL, v.fingerprint FROM datasets d JOIN partitions p ON p.dataset_id = d.id`+everybodys+
 			`WHERE d.name = ? AND d.kind = 'stage' AND d.retired_at IS NULL AND p.starts < ? AND p.starts > ? AND p.ends > ? ORDER BY p.starts`,
-			[]any{dataset.Completeness, micros(p.End()), micros(p.Start()) - longest, micros(p.Start())},
+			[]any{dataset.Completeness, micros(i.End), micros(i.Start) - longest, micros(i.Start)},
 			func(scan func(...any) error) (err error) {
 				var m MeasuredPartition
 				m.Promoted, err = scanPromoted(dataset.Completeness, func(dst ...any) error { return scan(append(dst, &m.Closed, &m.Fingerprint)...) })
@@ -29,6 +31,27 @@ func (c *Catalog) MeasuredBeside(ctx context.Context, p dataset.Partition) (out 
 			})
 	})
 	return out, err
+}
+
+// LastMeasured is the time of the newest partition of Completeness that is closed, or
+// else of the newest; not ok if no stage at work measures. Of a stage that has no
+// partition yet the time is zero.
+func (c *Catalog) LastMeasured(ctx context.Context) (last dataset.Interval, ok bool, err error) {
+	err = c.view(ctx, func(t *tx) error {
+		var starts, ends int64
+		err := t.QueryRowContext(ctx, `SELECT COALESCE(p.starts, 0), COALESCE(p.ends, 0) FROM datasets d LEFT JOIN (partitions p JOIN pointers x ON x.partition_id = p.id AND x.view = 'main')
+			ON p.dataset_id = d.id AND p.ends > 0 WHERE d.name = ? AND d.kind = 'stage' AND d.retired_at IS NULL AND d.grain <> 'none'
+			ORDER BY p.closed_at IS NULL, p.starts DESC LIMIT 1`, dataset.Completeness).Scan(&starts, &ends)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		ok = err == nil
+		if ends > 0 {
+			last = dataset.Interval{Start: fromMicros(starts), End: fromMicros(ends)}
+		}
+		return err
+	})
+	return last, ok, err
 }
 
 // longest is how long partitions are at most, in microseconds.
