@@ -422,6 +422,9 @@ func (d *deployment) deployments(set map[string]*deployed, def definitions) []da
 		if g := set[b.stage.Name].gate; g.judges() {
 			x.Gate, x.Closes, x.Completes = g.by, g.closes, g.completes()
 		}
+		if set[b.stage.Name].gate.comparing.every > 0 {
+			x.ComparesFrom = comparesFrom
+		}
 		if b.hasRejects {
 			r := x.Spec
 			r.Name, r.Kind, r.Columns = r.Name+"_rejected", dataset.Rejected, rejectedColumns(b.columns)

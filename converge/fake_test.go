@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -216,9 +217,10 @@ func (f *fakeEngine) Survey(_ context.Context, job engine.SurveyJob) (*fingerpri
 	return fingerprintOf(rows[0], job.Survey), engine.Usage{}, nil
 }
 
-// fingerprintOf counts rows, and those that break rules such as `"v" > 7`.
+// fingerprintOf counts rows, and those that break rules such as `"v" > 7`. Values are
+// a category of eight.
 func fingerprintOf(rows []row, s engine.Survey) *fingerprint.Fingerprint {
-	f := &fingerprint.Fingerprint{Rows: int64(len(rows))}
+	f := &fingerprint.Fingerprint{Rows: int64(len(rows)), Columns: []fingerprint.Column{categories(rows)}}
 	for _, x := range s.Violations {
 		c := fingerprint.Check{Name: x.Name}
 		words := strings.Fields(x.SQL)
@@ -245,6 +247,30 @@ func fingerprintOf(rows []row, s engine.Survey) *fingerprint.Fingerprint {
 		}
 	}
 	return f
+}
+
+func categories(rows []row) fingerprint.Column {
+	c := fingerprint.Column{Name: "value", Kind: fingerprint.Text}
+	counts := map[int64]int64{}
+	for _, r := range rows {
+		counts[(r.Value%8+8)%8]++
+	}
+	var entropy float64
+	for v, n := range counts {
+		p := float64(n) / float64(len(rows))
+		entropy -= p * math.Log(p) / math.Log(8)
+		c.Distinct++
+		if n >= fingerprint.FloorRows {
+			c.Top = append(c.Top, fingerprint.Value{Text: strconv.FormatInt(v, 10), Rows: n})
+		}
+	}
+	slices.SortFunc(c.Top, func(a, b fingerprint.Value) int {
+		return cmp.Or(cmp.Compare(b.Rows, a.Rows), cmp.Compare(a.Text, b.Text))
+	})
+	if c.Entropy = &entropy; c.Distinct < 2 {
+		*c.Entropy = 0
+	}
+	return c
 }
 
 func (f *fakeEngine) write(rows []row) (engine.Output, error) {

@@ -26,6 +26,7 @@ type gate struct {
 	by        []byte // identifies all of this
 	closes    bool   // the close of a partition judges more
 	arrived   arrived
+	comparing comparing
 }
 
 // received is the column by which it is known how late a row came.
@@ -48,7 +49,7 @@ func newGate(s *stage.Stage, columns []dataset.Column, consumers []contract.Cont
 		g.closes = g.closes || r.Closes()
 		g.arrived.asked = g.arrived.asked || r.Completes()
 	}
-	g.by = id.Hash()
+	g.by, g.comparing = id.Hash(), newComparing(s, consumers)
 	g.asks = engine.Survey{
 		Name: s.Name, Categories: g.needs.Categories,
 		Measures: expressions(g.needs.Measures), Violations: expressions(g.needs.Violations), Queries: expressions(g.needs.Queries),
@@ -66,7 +67,7 @@ func expressions(list []contract.Expr) (out []engine.Expr) {
 	return out
 }
 
-// judges reports whether there is anything to judge by.
+// judges reports whether there is a contract to judge by.
 func (g gate) judges() bool {
 	return g.own.Judges() || slices.ContainsFunc(g.consumers, contract.Rules.Judges)
 }
@@ -140,8 +141,9 @@ func (c *Converger) tableOf(ctx context.Context, name string, columns []dataset.
 
 // found is an outcome on record that the gate as it is now has not judged.
 type found struct {
-	known  string // the outcome if it passes
-	record dataset.Judgement
+	known   string // the outcome if it passes
+	record  dataset.Judgement
+	compare bool // it is still to be compared with others
 }
 
 // isOpen reports whether a partition is judged as one whose events are not all
@@ -150,22 +152,30 @@ func isOpen(k dataset.Task) bool { return !k.Closed && k.Partition != dataset.Wh
 
 // weigh finds out what the gate said of what is on record for a task.
 func (c *Converger) weigh(ctx context.Context, a *answer) error {
-	if a.known == "" || !a.stage.gate.judges() {
+	k, g := a.build.Task, a.stage.gate
+	if a.known == "" || !g.judges() && !g.comparing.compares(isOpen(k)) {
 		return nil
 	}
-	k := a.build.Task
 	j, err := c.o.Catalog.Judged(ctx, k.Dataset, k.Partition, a.build.FoundKey())
 	if err != nil || j.Version == 0 {
 		return err
 	}
 	var m measured
-	if a.stage.gate.completes() {
+	if g.completes() {
 		if m, err = c.sums.measured(ctx, c.o.Catalog, k.Partition); err != nil {
 			return err
 		}
 	}
-	if !j.Judged || !bytes.Equal(j.Verdict.By, a.stage.gate.identity(isOpen(k), m)) {
-		a.found, a.known = &found{a.known, j}, ""
+	compare, err := c.comparable(ctx, a, j.Verdict)
+	if err != nil {
+		return err
+	}
+	by := bytes.TrimSuffix(j.Verdict.By, []byte(compared))
+	if compare || (j.Judged || g.judges()) && !bytes.Equal(by, g.identity(isOpen(k), m)) {
+		a.found, a.known = &found{a.known, j, compare}, ""
+		return nil
+	}
+	if !j.Judged {
 		return nil
 	}
 	a.build.Verdict = &j.Verdict
@@ -185,7 +195,7 @@ func (c *Converger) judgeFound(ctx context.Context, a *answer) error {
 		return err
 	}
 	known := a.stage.gate.suffices(print)
-	if !known {
+	if !known && a.stage.gate.judges() {
 		if print, err = c.survey(ctx, a, f.record); err != nil {
 			return err
 		}
@@ -201,8 +211,11 @@ func (c *Converger) judgeFound(ctx context.Context, a *answer) error {
 	}
 	v := a.stage.gate.judge(print, open, m)
 	v.Approved = f.record.Verdict.Approved
+	if err := c.compareFound(ctx, a, print, &v); err != nil {
+		return err
+	}
 	b.Verdict, a.known = &v, f.known
-	return nil
+	return c.explain(ctx, a, print, &v)
 }
 
 // survey takes the fingerprint of a version on record.
@@ -266,12 +279,34 @@ func (c *Converger) judgeBuilt(ctx context.Context, a *answer, print *fingerprin
 	if err != nil {
 		return err
 	}
-	if b.Fingerprint, err = encodeFingerprint(print); err != nil || !a.stage.gate.judges() {
+	if b.Fingerprint, err = encodeFingerprint(print); err != nil {
 		return err
 	}
 	v := a.stage.gate.judge(print, isOpen(b.Task), m)
+	if err := c.compareBuilt(ctx, a, print, &v); err != nil {
+		return err
+	}
+	if !a.stage.gate.judges() && !bytes.HasSuffix(v.By, []byte(compared)) {
+		return nil
+	}
 	b.Verdict = &v
-	return nil
+	if err := c.approvedAlready(ctx, a, &v); err != nil {
+		return err
+	}
+	return c.explain(ctx, a, print, &v)
+}
+
+// approvedAlready notes that a person approved the very content that is to be held:
+// other inputs made the same of it.
+func (c *Converger) approvedAlready(ctx context.Context, a *answer, v *dataset.Verdict) error {
+	b, prior := &a.build, a.prior
+	if !v.Held() || b.Content.Segment == nil || prior.Promoted.Version == 0 || b.Content.Growth != dataset.NoGrowth ||
+		b.Content.Segment.Hash != prior.Promoted.Hash || b.Content.Segment.Rows != prior.Promoted.Rows {
+		return nil
+	}
+	was, err := c.o.Catalog.Judged(ctx, b.Task.Dataset, b.Task.Partition, prior.TraceKey)
+	v.Approved = was.Verdict.Approved
+	return err
 }
 
 // grown is the fingerprint of the promoted version with added on top; nil for

@@ -31,6 +31,9 @@ type Deployment struct {
 	// Completes says that it judges by how much arrived, as Completeness has it.
 	Gate              []byte
 	Closes, Completes bool
+	// ComparesFrom is how many rows must be on record before the close of a partition
+	// compares it with others; 0: it never does.
+	ComparesFrom int64
 }
 
 // Task is one dirty partition that is due.
@@ -42,6 +45,8 @@ type Task struct {
 	Generation int64 // the dirty entry's; a commit answers exactly this one
 	Closed     bool
 	Live       bool // its time was not over when it was asked for
+	Urgent     bool // a person brought it about
+	Cause      CauseKind
 	Attempts   int
 	FailedKey  []byte // the trace key that failed last, nil if none did
 	Since      time.Time

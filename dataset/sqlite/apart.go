@@ -138,22 +138,27 @@ func (t *tx) approveFor(p partition, a dataset.Approval) (h dataset.Hold, err er
 
 // holdsApart lists what is held for single readers, limit of them; -1: all.
 func (t *tx) holdsApart(limit int) (out []dataset.Hold, err error) {
-	err = t.each(`SELECT i.name, n.name, i.owner, s.name, n.created_at, COALESCE(x.version, 0), y.version, COALESCE(w.detail, '{}') FROM pins n
+	var causes []int64
+	err = t.each(`SELECT i.name, n.name, i.owner, s.name, n.created_at, COALESCE(x.version, 0), y.version, COALESCE(w.detail, '{}'), COALESCE(v.cause_id, 0) FROM pins n
 		JOIN datasets s ON s.id = n.stage_id JOIN datasets i ON i.id = n.input_id JOIN partitions p ON p.dataset_id = i.id AND p.name = n.name
 		JOIN pointers y ON y.partition_id = p.id AND y.view = 'pin ' || n.id
 		LEFT JOIN pointers x ON x.partition_id = p.id AND x.view = 'main' LEFT JOIN verdicts w ON w.partition_id = p.id AND w.version = x.version
+		LEFT JOIN versions v ON v.partition_id = p.id AND v.number = x.version
 		WHERE n.automatic = 1 ORDER BY n.id LIMIT ?`, []any{limit}, func(scan func(...any) error) error {
 		var h dataset.Hold
-		var since int64
+		var since, cause int64
 		var detail string
-		if err := scan(&h.Dataset, &h.Partition, &h.Owner, &h.For, &since, &h.Version, &h.Reads, &detail); err != nil {
+		if err := scan(&h.Dataset, &h.Partition, &h.Owner, &h.For, &since, &h.Version, &h.Reads, &detail, &cause); err != nil {
 			return err
 		}
 		var v dataset.Verdict
 		err := json.Unmarshal([]byte(detail), &v)
 		h.Since, h.Broken = fromMicros(since), v.For[h.For]
-		out = append(out, h)
+		out, causes = append(out, h), append(causes, cause)
 		return err
 	})
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	return out, t.accountFor(out, causes)
 }

@@ -230,7 +230,8 @@ func (t *tx) setGate(d Dataset, s dataset.Deployment) (changed bool, err error) 
 	if err := t.QueryRowContext(t.ctx, "SELECT gate FROM datasets WHERE id = ?", d.ID).Scan(&before); err != nil {
 		return false, err
 	}
-	return !bytes.Equal(before, s.Gate), t.exec("UPDATE datasets SET gate = ?, gate_closes = ?, gate_completes = ? WHERE id = ?", s.Gate, s.Closes, s.Completes, d.ID)
+	return !bytes.Equal(before, s.Gate), t.exec("UPDATE datasets SET gate = ?, gate_closes = ?, gate_completes = ?, compares_from = ? WHERE id = ?",
+		s.Gate, s.Closes, s.Completes, s.ComparesFrom, d.ID)
 }
 
 // judgeAgain makes what a stage has on record due, to be judged and not computed.

@@ -19,7 +19,8 @@ import (
 // rest. Through inputs read whole, such as a model made of all of time, something
 // is nearly always about to change: there only the input itself counts, and what
 // a person brought about further up, which comes to rest.
-const runnable = `SELECT d.name, d.owner, d.depth, w.name, w.generation, p.closed_at IS NOT NULL, w.attempts, w.failed_key, w.since
+const runnable = `SELECT d.name, d.owner, d.depth, w.name, w.generation, p.closed_at IS NOT NULL, w.attempts, w.failed_key, w.since, w.urgent,
+	COALESCE((SELECT kind FROM causes WHERE id = w.cause_id), '')
 	FROM dirty w JOIN datasets d ON d.id = w.dataset_id
 	LEFT JOIN partitions p ON p.dataset_id = w.dataset_id AND p.name = w.name
 	WHERE +w.not_before <= ?2 AND (w.failed_key IS NULL OR +w.not_before <= ?1) AND w.waits = 0
@@ -113,7 +114,7 @@ func (t *tx) tasks(query string, args ...any) ([]dataset.Task, error) {
 	err := t.each(query, args, func(scan func(...any) error) error {
 		var k dataset.Task
 		var since int64
-		err := scan(&k.Dataset, &k.Owner, &k.Depth, &k.Partition, &k.Generation, &k.Closed, &k.Attempts, &k.FailedKey, &since)
+		err := scan(&k.Dataset, &k.Owner, &k.Depth, &k.Partition, &k.Generation, &k.Closed, &k.Attempts, &k.FailedKey, &since, &k.Urgent, &k.Cause)
 		k.Since = fromMicros(since)
 		out = append(out, k)
 		return err

@@ -137,8 +137,8 @@ func (c *Catalog) Beside(ctx context.Context, name string, p dataset.Partition) 
 
 // hold keeps the outcome of b from readers. What they see stays, unless it is the
 // very version that is held now: then they go back to the last one that passed.
-func (t *tx) hold(p *partition, before pair, b dataset.Build) error {
-	found, err := t.withheld(p, before, b)
+func (t *tx) hold(p *partition, before pair, b dataset.Build, why sql.NullInt64) error {
+	found, err := t.withheld(p, before, b, why)
 	if err != nil {
 		return err
 	}
@@ -175,7 +175,7 @@ func (t *tx) keepBack(p *partition, before pair, b dataset.Build, why sql.NullIn
 	if err != nil {
 		return err
 	}
-	if err := t.hold(p, before, b); err != nil {
+	if err := t.hold(p, before, b, why); err != nil {
 		return err
 	}
 	after, err := t.pair(*p)
@@ -241,12 +241,12 @@ func (t *tx) isHoldOn(partitionID int64) (yes bool, err error) {
 }
 
 // withheld returns the versions that b holds, those it computed among them.
-func (t *tx) withheld(p *partition, before pair, b dataset.Build) (found trace, err error) {
+func (t *tx) withheld(p *partition, before pair, b dataset.Build, why sql.NullInt64) (found trace, err error) {
 	switch {
 	case len(b.Waits) > 0:
 		return found, nil
 	case b.Content != nil:
-		return t.addHeld(p, before, b)
+		return t.addHeld(p, before, b, why)
 	}
 	found, ok, err := t.trace(p.id, b.FoundKey())
 	if err == nil && !ok {
@@ -257,7 +257,7 @@ func (t *tx) withheld(p *partition, before pair, b dataset.Build) (found trace, 
 
 // addHeld writes computed content as versions that nobody is sent to. Content
 // equal to what is promoted is what is promoted.
-func (t *tx) addHeld(p *partition, before pair, b dataset.Build) (found trace, err error) {
+func (t *tx) addHeld(p *partition, before pair, b dataset.Build, why sql.NullInt64) (found trace, err error) {
 	v, err := t.newVersion(before, b)
 	if err != nil {
 		return found, err
@@ -289,7 +289,10 @@ func (t *tx) addHeld(p *partition, before pair, b dataset.Build) (found trace, e
 		return found, err
 	}
 	found.output = p.lastVersion
-	return found, nil
+	if why.Valid {
+		err = t.credit(p.id, found.output, why.Int64)
+	}
+	return found, err
 }
 
 // fingerprinted keeps the statistics of a version.
@@ -401,23 +404,38 @@ func (t *tx) refuseApproval(p partition, h dataset.Hold) error {
 const holding = "h.view = 'held' AND d.kind = 'stage' AND d.retired_at IS NULL AND d.paused = 0"
 
 func (t *tx) holds(where string, args ...any) (out []dataset.Hold, err error) {
-	err = t.each(`SELECT d.name, p.name, d.owner, h.version, COALESCE(x.version, 0), h.promoted_at, COALESCE(w.detail, '{}') FROM pointers h
+	var causes []int64
+	err = t.each(`SELECT d.name, p.name, d.owner, h.version, COALESCE(x.version, 0), h.promoted_at, COALESCE(w.detail, '{}'), COALESCE(v.cause_id, p.outcome_cause, 0) FROM pointers h
 		JOIN partitions p ON p.id = h.partition_id JOIN datasets d ON d.id = p.dataset_id
 		LEFT JOIN pointers x ON x.partition_id = p.id AND x.view = 'main' LEFT JOIN verdicts w ON w.partition_id = p.id AND w.version = h.version
+		LEFT JOIN versions v ON v.partition_id = p.id AND v.number = h.version
 		WHERE `+holding+` AND `+where, args, func(scan func(...any) error) error {
 		var h dataset.Hold
-		var since int64
+		var since, cause int64
 		var detail string
-		if err := scan(&h.Dataset, &h.Partition, &h.Owner, &h.Version, &h.Reads, &since, &detail); err != nil {
+		if err := scan(&h.Dataset, &h.Partition, &h.Owner, &h.Version, &h.Reads, &since, &detail, &cause); err != nil {
 			return err
 		}
 		var v dataset.Verdict
 		err := json.Unmarshal([]byte(detail), &v)
 		h.Since, h.Broken = fromMicros(since), v.Broken
-		out = append(out, h)
+		out, causes = append(out, h), append(causes, cause)
 		return err
 	})
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	return out, t.accountFor(out, causes)
+}
+
+// accountFor adds the chains of causes to what is held.
+func (t *tx) accountFor(holds []dataset.Hold, causes []int64) (err error) {
+	for i := range holds {
+		if holds[i].Causes, err = t.chain(causes[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // holdOf is how p is held; all zero but the names if it is not.
