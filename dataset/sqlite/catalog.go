@@ -51,7 +51,10 @@ func Open(ctx context.Context, o Options) (*Catalog, error) {
 	if c.now == nil {
 		c.now = time.Now
 	}
-	var err error
+	err := keepPlans()
+	if err != nil {
+		return nil, fmt.Errorf("open catalog %s: %w", o.Path, err)
+	}
 	if c.read, err = sql.Open("sqlite3", dsn(o.Path, "ro")); err != nil {
 		return nil, fmt.Errorf("open catalog %s: %w", o.Path, err)
 	}
