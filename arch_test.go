@@ -63,7 +63,7 @@ var rules = []struct{ from, but, to, reason string }{
 	{"", "dataset/sqlite engine/duck bench", "database/sql", "the parent's SQL is written in one place"},
 	{"", "engine/worker cmd", module + "/engine/duck", "only a worker process runs the engine"},
 	{"", "", module + "/cmd/", "nobody imports a command"},
-	{"", "", "C", "cgo comes with the two database drivers only"},
+	{"", "dataset/sqlite", "C", "cgo comes with the two database drivers only, one of which cannot be told all it must be told"},
 }
 
 // vague package names say nothing of what the package knows.
