@@ -202,7 +202,9 @@ func (a *Anomaly) Detail() string {
 		lines = []string{a.End}
 	}
 	for _, e := range a.With {
-		lines = append(lines, fmt.Sprintf("with it: %s: %s", e.Series, e.What))
+		if line := e.String() + ": " + e.What; line != a.What {
+			lines = append(lines, "with it: "+line)
+		}
 	}
 	return strings.Join(lines, "\n")
 }

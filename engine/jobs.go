@@ -115,6 +115,12 @@ func (p *Pool) Report(ctx context.Context, job QueryJob, w io.Writer) (QueryResu
 	return p.answer(ctx, p.briefLane(), KindReport, job, w)
 }
 
+// Observe is Report for SQL of the program itself over many rows: it takes its turn
+// among builds, so that nobody who asks something short waits for it.
+func (p *Pool) Observe(ctx context.Context, job QueryJob, w io.Writer) (QueryResult, error) {
+	return p.answer(ctx, p.buildLane(), KindReport, job, w)
+}
+
 func (p *Pool) answer(ctx context.Context, l lane, kind string, job QueryJob, w io.Writer) (QueryResult, error) {
 	r := Request{Kind: kind, SQL: job.SQL, Tables: job.Tables, Format: job.Format, Limits: job.Limits}
 	var file *os.File

@@ -8,3 +8,19 @@ CREATE INDEX versions_unsurveyed ON versions (partition_id, number) WHERE finger
 -- 1: a stage's gate judges by how much arrived: what the dataset completeness says of
 -- closed partitions judges them once more.
 ALTER TABLE datasets ADD COLUMN gate_completes INTEGER NOT NULL DEFAULT 0;
+
+-- What the events of an hour were like, for the judgement of later hours.
+CREATE TABLE watched (
+  starts    INTEGER PRIMARY KEY,
+  rows      INTEGER NOT NULL,          -- of raw, as they were looked at
+  judged    INTEGER NOT NULL,          -- 1: at its close, and never again
+  looked_at INTEGER NOT NULL,
+  observed  BLOB NOT NULL              -- anomaly.Hour
+);
+
+CREATE TABLE anomalies (
+  id     INTEGER PRIMARY KEY AUTOINCREMENT,
+  said   TEXT NOT NULL,                -- anomaly.Anomaly
+  until  INTEGER                       -- NULL: it lasts
+);
+CREATE INDEX anomalies_ended ON anomalies (until);
