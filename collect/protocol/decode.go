@@ -42,6 +42,8 @@ type Decoder struct {
 	pairs        [][]byte
 	verdictOnly  bool   // nobody reads Context and Extra: do not assemble them
 	scratch      []byte // JSON out of text fields, while verdictOnly
+	frame        []byte // what is around JSON in a text field
+	followed     bool   // the event is read by the outline of a door that accepted it
 
 	arena arena
 
@@ -86,7 +88,7 @@ func (d *Decoder) Read(item *event.Item) (event.Envelope, error) {
 	if !d.follow(item) {
 		return d.Decode(item.Raw)
 	}
-	d.verdictOnly = false
+	d.verdictOnly, d.followed = false, true
 	d.envelopeOf(item.Raw)
 	return d.answer()
 }
@@ -159,7 +161,7 @@ func (d *Decoder) forget() {
 	d.env = event.Envelope{Seq: -1}
 	d.extra, d.integrations = d.extra[:0], nil
 	d.refusal, d.key = event.Refusal{}, ""
-	d.hashed, d.scratch = false, d.scratch[:0]
+	d.hashed, d.followed, d.scratch = false, false, d.scratch[:0]
 }
 
 // envelopeOf reads the envelope of an event whose members are known, and

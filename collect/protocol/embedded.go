@@ -3,35 +3,64 @@ package protocol
 import (
 	"bytes"
 	"encoding/base64"
+	"strings"
 
 	"github.com/reedbed/reedbed/internal/strictjson"
 )
 
-// embedded returns the JSON object that a text member holds, checked by the
-// rules of events. Without one, the event is refused and ok is false.
-func (d *Decoder) embedded(m *strictjson.Member, encoded bool) (object []byte, ok bool) {
+// embedded returns the JSON value that a text member holds under the names,
+// each inside the one before; without names, all of it. It is checked by the
+// rules of events, in one pass, unless checked says that the door did. why says
+// why there is none.
+func (d *Decoder) embedded(m *strictjson.Member, encoded, checked bool, kind strictjson.Kind, names ...string) (text, value []byte, why string) {
 	if m.Kind != strictjson.String {
-		d.refuse(CodeBadEmbedded, "`"+string(m.Key)+"` must be a string")
-		return nil, false
+		return nil, nil, "must be a string"
 	}
-	text := d.unquoted(m)
+	text = d.unquoted(m)
 	if encoded {
+		var ok bool
 		if text, ok = d.base64(text); !ok {
-			d.refuse(CodeBadEmbedded, "`"+string(m.Key)+"` is not base64")
-			return nil, false
+			return nil, nil, "is not base64"
 		}
 	}
-	text = bytes.TrimSpace(text)
-	err := d.side.Document(text)
-	if err != nil {
-		d.refuse(CodeBadEmbedded, "`"+string(m.Key)+"` holds no valid JSON: "+err.Error())
-		return nil, false
+	text = bytes.Trim(text, " \t\r\n")
+	at, found := 0, true
+	for _, name := range names {
+		if at, found = strictjson.Find(text, at, name); !found {
+			break
+		}
 	}
-	if text[0] != '{' {
-		d.refuse(CodeBadEmbedded, "`"+string(m.Key)+"` must hold a JSON object")
-		return nil, false
+	var end int
+	var err error
+	switch {
+	case !found:
+		err = d.side.Document(text)
+	case checked:
+		end, found = strictjson.Skip(text, at)
+	default:
+		end, err = d.checked(text, at)
 	}
-	return text, true
+	switch {
+	case err != nil:
+		return nil, nil, "holds no valid JSON: " + err.Error()
+	case !found || at == end || strictjson.MemberOf(text[at:end]).Kind != kind:
+		return nil, nil, "does not hold what it must, " + strings.Join(names, ".")
+	}
+	return text, text[at:end:end], ""
+}
+
+// checked checks a JSON text by checking the value at text[at], whose end it
+// returns, and what is around it with another in its place.
+func (d *Decoder) checked(text []byte, at int) (end int, err error) {
+	if end, err = d.side.Value(text, at); err != nil {
+		return 0, err
+	}
+	d.frame = append(append(append(d.frame[:0], text[:at]...), "null"...), text[end:]...)
+	return end, d.side.Document(d.frame)
+}
+
+func (d *Decoder) badEmbedded(m *strictjson.Member, why string) {
+	d.refuse(CodeBadEmbedded, "`"+string(m.Key)+"` "+why)
 }
 
 // space returns an empty slice with room for n bytes that live as long as the
@@ -60,7 +89,7 @@ func (d *Decoder) unquoted(m *strictjson.Member) []byte {
 func (d *Decoder) base64(text []byte) ([]byte, bool) {
 	text = bytes.TrimRight(text, "=")
 	alphabet := base64.RawURLEncoding
-	if bytes.ContainsAny(text, "+/") {
+	if bytes.IndexByte(text, '+') >= 0 || bytes.IndexByte(text, '/') >= 0 {
 		alphabet = base64.RawStdEncoding
 	}
 	decoded, err := alphabet.AppendDecode(d.space(alphabet.DecodedLen(len(text))), text)

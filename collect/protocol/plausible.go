@@ -57,7 +57,10 @@ func (d *Decoder) plausibleProps(m *strictjson.Member) {
 		d.object(&d.env.Properties, m)
 		return
 	}
-	if object, ok := d.embedded(m, false); ok {
-		d.env.Properties = object
+	_, object, why := d.embedded(m, false, d.followed, strictjson.Object)
+	if why != "" {
+		d.badEmbedded(m, why)
+		return
 	}
+	d.env.Properties = object
 }

@@ -3,12 +3,11 @@ package protocol
 import (
 	"bytes"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
-
-	"github.com/reedbed/reedbed/event"
 	"github.com/reedbed/reedbed/internal/strictjson"
 )
 
@@ -35,19 +34,50 @@ func readSnowplow(d *Decoder, members []strictjson.Member) {
 		return
 	}
 	d.snowplowPerson(&s)
-	var page, context pairs
-	page.add("url", s.url)
-	page.add("title", s.title)
-	page.add("referrer", s.referrer)
-	context.add("page", d.as(page))
-	context.add("locale", s.language)
-	context.add("timezone", s.zone)
-	context.add("userAgent", s.agent)
-	context.add("contexts", s.contexts)
-	e.Context = d.as(context)
+	page := d.snowplowContext(&s)
 	if s.kind == "pv" {
-		e.Properties = d.as(page)
+		e.Properties = page
 	}
+}
+
+// snowplowContext writes the context in the form other clients have it, and
+// returns the page in it, nil if there is none.
+func (d *Decoder) snowplowContext(s *snowplowEvent) (page []byte) {
+	const names = len(`{"page":{"url":,"title":,"referrer":},"locale":,"timezone":,"userAgent":,"contexts":}`)
+	size := names + len(s.url) + len(s.title) + len(s.referrer) + len(s.language) + len(s.zone) + len(s.agent) + len(s.contexts)
+	if size == names {
+		return nil
+	}
+	out := append(d.arena.room(size), `{"page":`...)
+	from := len(out)
+	out = field(out, `{"url":`, s.url)
+	out = field(out, `,"title":`, s.title)
+	out = field(out, `,"referrer":`, s.referrer)
+	if len(out) > from {
+		out[from] = '{' // the first may be any
+		out = append(out, '}')
+		page = out[from:len(out):len(out)]
+	} else {
+		out = out[:0]
+	}
+	out = field(out, `,"locale":`, s.language)
+	out = field(out, `,"timezone":`, s.zone)
+	out = field(out, `,"userAgent":`, s.agent)
+	out = field(out, `,"contexts":`, s.contexts)
+	if len(out) == 0 {
+		return nil
+	}
+	out[0] = '{'
+	d.env.Context = append(out, '}')
+	return page
+}
+
+// field appends a member under a name with all its signs, if there is a value.
+func field(out []byte, name string, value []byte) []byte {
+	if len(value) == 0 || value[0] == 'n' { // null
+		return out
+	}
+	return append(append(out, name...), value...)
 }
 
 // snowplowEvent is what is found on the way; JSON values are as written.
@@ -202,22 +232,19 @@ func (d *Decoder) note(name string, value []byte) {
 
 // selfDescribing unwraps an event from the schema around it.
 func (d *Decoder) selfDescribing(s *snowplowEvent, m *strictjson.Member, encoded bool) {
-	outer, ok := d.embedded(m, encoded)
-	if !ok {
+	text, data, why := d.embedded(m, encoded, d.followed, strictjson.Object, "data", "data")
+	if why != "" {
+		d.badEmbedded(m, why)
 		return
 	}
-	inner, _ := inside(outer, "data")
-	if len(inner) == 0 || inner[0] != '{' {
-		d.refuse(CodeBadEmbedded, "`"+string(m.Key)+"` has no `data` with a self-describing event")
+	inner, _ := strictjson.Find(text, 0, "data")
+	at, ok := strictjson.Find(text, inner, "schema")
+	if !ok || at == len(text) || text[at] != '"' {
+		d.badEmbedded(m, "holds an event without a `schema`")
 		return
 	}
-	schema, kind := inside(inner, "schema")
-	data, dataKind := inside(inner, "data")
-	if kind != strictjson.String || dataKind != strictjson.Object {
-		d.refuse(CodeBadEmbedded, "the event in `"+string(m.Key)+"` needs `schema`, a string, and `data`, an object")
-		return
-	}
-	s.schema, s.data = schema, data
+	end, _ := strictjson.Skip(text, at)
+	s.schema, s.data = text[at:end:end], data
 }
 
 // schemaName is the third part of iglu:vendor/name/format/version.
@@ -231,14 +258,15 @@ func (d *Decoder) schemaName(schema []byte) string {
 	return name
 }
 
+// snowplowContexts reads what an event happened in. Contexts that cannot be
+// read do not cost the event; they stay in extra.
 func (d *Decoder) snowplowContexts(s *snowplowEvent, m *strictjson.Member, encoded bool) {
-	outer, ok := d.embedded(m, encoded)
-	if !ok {
+	if d.verdictOnly {
 		return
 	}
-	list, kind := inside(outer, "data")
-	if kind != strictjson.Array {
-		d.refuse(CodeBadEmbedded, "`"+string(m.Key)+"` has no `data` with a list of contexts")
+	_, list, why := d.embedded(m, encoded, false, strictjson.Array, "data")
+	if why != "" {
+		d.other(m)
 		return
 	}
 	s.contexts = list
@@ -264,16 +292,19 @@ func (d *Decoder) snowplowPerson(s *snowplowEvent) {
 // from others.
 const AnonymousNetwork = "00000000-0000-0000-0000-000000000000"
 
-// millis reads Unix milliseconds, which come as text.
+// millis reads Unix milliseconds up to the year 9999, which come as text.
 func (d *Decoder) millis(dst *time.Time, m *strictjson.Member) {
-	if m.Kind != strictjson.String {
-		d.clock(dst, m)
+	if d.verdictOnly {
 		return
 	}
-	t, ok := event.ParseUnix(d.text(m))
-	if !ok {
+	digits := m.Value
+	if m.Kind == strictjson.String {
+		digits = digits[1 : len(digits)-1]
+	}
+	n, err := strconv.ParseInt(alias(digits), 10, 64)
+	if err != nil || n < 0 || n >= 253402300800e3 {
 		d.other(m)
 		return
 	}
-	*dst = t
+	*dst = time.UnixMilli(n).UTC()
 }

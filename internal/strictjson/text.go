@@ -1,8 +1,10 @@
 package strictjson
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -171,7 +173,7 @@ func notHex(data []byte, i int) int {
 // buf returned for the next call.
 func Unquote(raw, buf []byte) (text, grown []byte) {
 	raw = raw[1 : len(raw)-1]
-	if i := plainASCII(raw); i == len(raw) {
+	if bytes.IndexByte(raw, '\\') < 0 {
 		return raw, buf
 	}
 	from := len(buf)
@@ -179,30 +181,20 @@ func Unquote(raw, buf []byte) (text, grown []byte) {
 	return buf[from:len(buf):len(buf)], buf
 }
 
-// plainASCII returns the offset of the first backslash, or len(raw).
-func plainASCII(raw []byte) int {
-	for i, c := range raw {
-		if c == '\\' {
-			return i
-		}
-	}
-	return len(raw)
-}
-
-// unescape appends the decoded inside of a valid string to dst.
+// unescape appends the decoded inside of a valid string to dst. What is decoded
+// is never longer than what was written.
 func unescape(dst, raw []byte) []byte {
+	n := len(dst)
+	dst = slices.Grow(dst, len(raw))[:n+len(raw)]
 	for i := 0; i < len(raw); {
-		if raw[i] != '\\' {
-			from := i
-			for i < len(raw) && raw[i] != '\\' {
-				i++
-			}
-			dst = append(dst, raw[from:i]...)
-			continue
+		k := unescaped(dst[n:], raw[i:])
+		n, i = n+k, i+k
+		if i == len(raw) {
+			break
 		}
 		if raw[i+1] != 'u' {
-			dst = append(dst, short(raw[i+1]))
-			i += 2
+			dst[n] = short(raw[i+1])
+			n, i = n+1, i+2
 			continue
 		}
 		r, _ := hex4(raw, i+2)
@@ -212,9 +204,26 @@ func unescape(dst, raw []byte) []byte {
 			r = utf16.DecodeRune(r, low)
 			i += 6
 		}
-		dst = utf8.AppendRune(dst, r)
+		n += utf8.EncodeRune(dst[n:], r)
 	}
-	return dst
+	return dst[:n]
+}
+
+// unescaped copies raw up to its first backslash, and returns how many bytes
+// that are. It may write beyond them.
+func unescaped(dst, raw []byte) (n int) {
+	for ; n+8 <= len(raw); n += 8 {
+		w := binary.LittleEndian.Uint64(raw[n:])
+		binary.LittleEndian.PutUint64(dst[n:], w)
+		x := w ^ ones*'\\'
+		if found := (x - ones) &^ x & highs; found != 0 {
+			return n + bits.TrailingZeros64(found)>>3
+		}
+	}
+	for ; n < len(raw) && raw[n] != '\\'; n++ {
+		dst[n] = raw[n]
+	}
+	return n
 }
 
 // short returns what the one-letter escape c stands for.
