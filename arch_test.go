@@ -185,6 +185,17 @@ func isBeside(from, to string) bool {
 	})
 }
 
+// Who tracks events from Go takes nothing else into his program.
+func TestTrackerNeedsTheStandardLibraryOnly(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, imported := range p.Imports {
+			if first, _, _ := strings.Cut(imported, "/"); folder(p.ImportPath) == "tracker/go" && strings.Contains(first, ".") {
+				t.Errorf("tracker/go imports %s", imported)
+			}
+		}
+	}
+}
+
 // The rules are worth nothing if they match nothing.
 func TestForbidden(t *testing.T) {
 	for _, test := range []struct {

@@ -1,0 +1,13 @@
+//go:build !unix
+
+package tracker
+
+import (
+	"errors"
+	"os"
+)
+
+// lock has no counterpart here in the standard library that a killed process lets go of.
+func lock(string) (*os.File, error) {
+	return nil, errors.New("a queue in files needs a Unix system; leave Dir empty for one in memory")
+}
