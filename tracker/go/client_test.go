@@ -367,7 +367,9 @@ func TestOpenRefuses(t *testing.T) {
 	c := open(t, &collector{}, Options{Dir: dir})
 	defer closeIt(t, c)
 	for _, o := range []Options{
-		{Key: "k"}, {Endpoint: "collect.example.com", Key: "k"}, {Endpoint: "https://collect.example.com"},
+		{Key: "k"},
+		{Endpoint: "collect.example.com", Key: "k"},
+		{Endpoint: "https://collect.example.com"},
 		{Endpoint: "https://collect.example.com", Key: "k", Dir: dir},
 	} {
 		if second, err := Open(o); err == nil {
