@@ -180,7 +180,7 @@ func answered(t *testing.T, name string, want, got any, failed string) {
 func TestSurveyOfFiles(t *testing.T) {
 	p := newPool(t, engine.Options{})
 	narrow := build(t, p, engine.BuildJob{SQL: "SELECT range AS id, range::INTEGER AS n FROM range(100)"}).Output.Path
-	wide := build(t, p, engine.BuildJob{SQL: "SELECT range + 100 AS id, range::INTEGER AS n, 'x' AS late FROM range(50)"}).Output.Path
+	wide := build(t, p, engine.BuildJob{SQL: "SELECT range + 100 AS id, range::INTEGER AS n, '01935a2b-' || md5(range::VARCHAR)[:27] AS late FROM range(50)"}).Output.Path
 	csv := t.TempDir() + "/rows.csv"
 	if err := os.WriteFile(csv, []byte("id,n\n1,2\n3,\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -60,7 +60,7 @@ func (d *DB) surveyed(ctx context.Context, t engine.Table) ([]string, error) {
 		return d.paths(t), err
 	}
 	path := filepath.Join(d.cfg.Out, engine.RowsFile)
-	copyTo := fmt.Sprintf("COPY (SELECT * FROM %s) TO %s (FORMAT parquet, COMPRESSION lz4_raw, ROW_GROUP_SIZE %d)", ident(t.Name), text(path), rowGroup)
+	copyTo := fmt.Sprintf("COPY (SELECT * FROM %s) TO %s (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE %d)", ident(t.Name), text(path), rowGroup)
 	if err := d.exec(ctx, copyTo); err != nil {
 		return nil, translate(err, "")
 	}
