@@ -31,33 +31,48 @@ type message struct {
 	Data             alert.Alert
 }
 
-// 60 hours that break one rule are one alert; it is told to a webhook that works
-// while another hangs, is still known after a kill, and is over when the contract
-// is mended. Nobody gives a command for that but to apply it.
-func TestHoldsAreToldToWebhooks(t *testing.T) {
-	told, release := make(chan message, 100), make(chan struct{})
-	works := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+// receiver is a webhook, and what it is told.
+func receiver(t *testing.T) (told chan message, url string) {
+	t.Helper()
+	told = make(chan message, 100)
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		var m message
 		if err := json.NewDecoder(r.Body).Decode(&m); err != nil || m.ID != r.Header.Get("webhook-id") {
 			t.Errorf("told %+v, %v", m, err)
 		}
 		told <- m
 	}))
-	defer works.Close()
-	hangs := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
-	defer hangs.Close()
-	defer close(release)
+	t.Cleanup(s.Close)
+	return told, s.URL
+}
 
-	p := newProject(t, "empty", "REEDBED_LOAD_CYCLE=10ms")
+// tells has the project tell webhooks.
+func (p project) tells(t *testing.T, urls ...string) {
+	t.Helper()
 	text, err := os.ReadFile(filepath.Join(p.dir, "reedbed.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	text = append(text, "\nalerts:\n  webhooks:\n"...)
-	for _, url := range []string{hangs.URL, works.URL} {
+	for _, url := range urls {
 		text = fmt.Appendf(text, "  - {url: %q, secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw, allow_private: true}\n", url)
 	}
 	p.write(t, "reedbed.yaml", string(text))
+}
+
+// 60 hours that break one rule are one alert; it is told to a webhook that works
+// while another hangs, is still known after a kill, and is over when the contract
+// is mended. Nobody gives a command for that but to apply it.
+func TestHoldsAreToldToWebhooks(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	told, works := receiver(t)
+	release := make(chan struct{})
+	hangs := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	defer hangs.Close()
+	defer close(release)
+
+	p := newProject(t, "empty", "REEDBED_LOAD_CYCLE=10ms")
+	p.tells(t, hangs.URL, works)
 	p.write(t, "stages/prices.sql", fmt.Sprintf(limited, 10))
 
 	n := p.up(t).listening(t)

@@ -93,25 +93,15 @@ func (n *node) held(t *testing.T, count int) []hold {
 	return out
 }
 
-// TestAttackHeldForRoyalties floods one hour with plays of a doubtful track. Finance
-// tolerates few of those, charts many: charts go on, royalties stay as they are. The
-// rule that says what these plays are releases them, with no other command.
+// TestAttackHeldForRoyalties floods one hour with plays of a doubtful track. By the
+// contracts of the template finance tolerates few of those, charts many: charts go
+// on, royalties stay as they are. The rule that says what these plays are releases
+// them, with no other command. Status, why and a webhook tell the story.
 func TestAttackHeldForRoyalties(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	p := newProject(t, "plays")
-	p.write(t, "contracts/royalties.yaml", `name: royalties
-owner: finance
-consumer: royalties
-datasets:
-  plays_classified:
-    measures: {doubtful_rate: {max: 5%}}
-`)
-	p.write(t, "contracts/charts.yaml", `name: charts
-owner: charts
-consumer: play_counts_hourly
-datasets:
-  plays_classified:
-    measures: {doubtful_rate: {max: 90%}}
-`)
+	told, hook := receiver(t)
+	p.tells(t, hook)
 	n := p.up(t).listening(t).deployed(t)
 	day := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -3)
 	attacked := day.Add(9 * time.Hour)
@@ -141,6 +131,11 @@ datasets:
 	if said := p.must(t, "status", "-C", p.dir); !strings.Contains(said, "for royalties") || !strings.Contains(said, "doubtful_rate") || !strings.Contains(said, "finance") {
 		t.Errorf("status does not say what is held for whom and why:\n%s", said)
 	}
+	raised := <-told
+	if raised.Type != "com.reedbed.alert.raised" || raised.Data.Owner != "finance" || raised.Data.Count != 1 || raised.Data.First != attacked.Format("2006-01-02T15") ||
+		raised.Data.Title != "plays_classified is held for royalties: measures.doubtful_rate of contract royalties-need" {
+		t.Errorf("told %+v", raised)
+	}
 
 	p.replace(t, "data/spam_rules.csv", suspect+",0.4", suspect+",0.9")
 	p.must(t, "apply", "-C", p.dir)
@@ -153,6 +148,9 @@ datasets:
 	}
 	if why := p.must(t, "why", "-C", p.dir, "royalties@"+day.Format(time.DateOnly)); !strings.Contains(why, "data/spam_rules.csv") {
 		t.Errorf("why does not say what released it:\n%s", why)
+	}
+	if resolved := <-told; resolved.Type != "com.reedbed.alert.resolved" || resolved.Data.Key != raised.Data.Key {
+		t.Errorf("told %+v", resolved)
 	}
 }
 

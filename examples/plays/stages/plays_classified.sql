@@ -16,7 +16,8 @@ fingerprint:
   entropy: [country, browser]
   measures:
     spam_rate: "avg(is_spam::int)"
-    doubtful_rate: "avg((NOT is_spam AND spam_score >= 0.3)::int)"
+    # Of 100 plays at least, so that a few in a quiet hour are no flood.
+    doubtful_rate: "count_if(NOT is_spam AND spam_score >= 0.3) / greatest(count(*), 100)"
 key: [source, play_id, payload_hash]
 */
 SELECT
