@@ -2,13 +2,14 @@
 # make test   everything that must pass before a change goes in
 # make lint   the slower checks; installs golangci-lint into bin/ once
 # make bench  speed and memory against limits measured in the same run; docs/benchmarks.md
+# make tracker-faults  ours and other trackers in Chromium while the way to the server fails; some minutes
 
 GO ?= go
 TOOL = $(GO) tool -modfile=tools.mod
 GOLANGCI_LINT = bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 GOLANGCI_LINT_VERSION = v2.15.0
 
-.PHONY: run test lint bench
+.PHONY: run test lint bench tracker-faults
 
 run:
 	$(GO) run ./cmd/reedbed demo
@@ -34,3 +35,7 @@ $(GOLANGCI_LINT):
 
 bench:
 	$(GO) run ./bench
+
+tracker-faults:
+	@.ci/tools
+	$(GO) run ./tracker/faults

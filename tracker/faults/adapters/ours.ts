@@ -1,0 +1,2 @@
+// The page loads the tracker as a site does, with its script.
+window.tell = name => (window as any).reedbed.track(name)
