@@ -5,7 +5,6 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/reedbed/reedbed/dataset"
 	"github.com/reedbed/reedbed/fingerprint"
@@ -19,9 +18,6 @@ type Facts struct {
 	// Unmeasured why not.
 	Complete   *float64
 	Unmeasured string
-	// Age is the time from the end of the partition to its first closed version; nil
-	// where that was long ago, and this is another one: then freshness is not judged.
-	Age *time.Duration
 }
 
 // Judge says which rules a version breaks, in the order of the file. A rule that
@@ -35,7 +31,7 @@ func (r Rules) Judge(f *fingerprint.Fingerprint, facts Facts) []dataset.Broken {
 		what, broken := x.judge(f, facts)
 		if broken {
 			out = append(out, dataset.Broken{
-				Contract: r.Contract.Name, Owner: r.Contract.Owner, Rule: x.ID, At: fmt.Sprintf("%s:%d", r.Contract.File, x.Line), What: what, Warning: x.Warns,
+				Contract: r.Contract.Name, Owner: r.Contract.Owner, Rule: x.ID, At: fmt.Sprintf("%s:%d", r.Contract.File, x.Line), What: what,
 			})
 		}
 	}
@@ -101,11 +97,6 @@ func (x Rule) look(f *fingerprint.Fingerprint, facts Facts) sight {
 			return sight{problem: strings.TrimSuffix("nobody knows how much of what was sent arrived: "+facts.Unmeasured, ": ")}
 		}
 		return x.sight(*facts.Complete)
-	case fromAge:
-		if facts.Age == nil {
-			return sight{}
-		}
-		return sight{value: facts.Age.Seconds(), known: true, words: facts.Age.Round(time.Second).String()}
 	}
 	return sight{}
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -128,7 +127,7 @@ func TestJudge(t *testing.T) {
 		},
 		"rows": {terms("rows: {min: 2000}"), nil, Facts{}, []string{"rows contracts/a.yaml:4 the number of rows is 1000; expected at least 2000"}},
 		"rows of an open partition": {
-			terms("rows: {min: 2000}", "complete: {min: 99%}", "fresh: 1m"), nil, Facts{Open: true, Complete: half, Age: new(time.Hour)}, []string{},
+			terms("rows: {min: 2000}", "complete: {min: 99%}", "fresh: 1m"), nil, Facts{Open: true, Complete: half}, []string{},
 		},
 		"rejected": {
 			terms("rejected: {max: 1%}"), func(f *fingerprint.Fingerprint) { f.Rejected = 1000 },
@@ -145,12 +144,7 @@ func TestJudge(t *testing.T) {
 			Facts{Unmeasured: "not measured: source a does not number its events"},
 			[]string{"complete contracts/a.yaml:4 nobody knows how much of what was sent arrived: not measured: source a does not number its events; expected: the share of events that arrived is at least 99%"},
 		},
-		"late": {
-			terms("fresh: 15m"), nil,
-			Facts{Age: new(20 * time.Minute)},
-			[]string{"fresh contracts/a.yaml:4 the time from the end of the partition to its first closed version is 20m0s; expected at most 15m0s"},
-		},
-		"computed again": {terms("fresh: 15m"), nil, Facts{}, []string{}},
+		"what is about no version": {terms("fresh: 15m"), nil, Facts{}, []string{}},
 		"few rows of an open partition": {
 			terms("columns: {c: {entropy: {min: 0.6}, nulls: {max: 1%}, min: 3}}", "measures: {m: {max: 1}}", "rejected: {max: 1%}"),
 			func(f *fingerprint.Fingerprint) {
@@ -190,11 +184,13 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// Being late is told and holds nothing; everything else holds.
-func TestJudgeWarns(t *testing.T) {
-	r := mustParse(t, terms("fresh: 15m", "rows: {min: 2000}"))
-	for _, b := range r.Judge(answered(r, 1000, 0), Facts{Age: new(time.Hour)}) {
-		if b.Warning != (b.Rule == "fresh") || b.Owner != "a" || b.Contract != "a" {
+// Being late is about no version: there is nothing to judge one by.
+func TestFreshJudgesNoVersion(t *testing.T) {
+	if r := mustParse(t, terms("fresh: 15m")); r.Judges() || r.Closes() || len(r.List) != 1 || r.List[0].Phase != OverTime {
+		t.Errorf("%+v", r.List)
+	}
+	for _, b := range mustParse(t, terms("fresh: 15m", "rows: {min: 2000}")).Judge(answered(mustParse(t, terms()), 1000, 0), Facts{}) {
+		if b.Warning || b.Rule != "rows" || b.Owner != "a" || b.Contract != "a" {
 			t.Errorf("got %+v", b)
 		}
 	}

@@ -18,7 +18,7 @@ import (
 // it mean anything.
 const EnoughRows = 100
 
-// Phase says when a rule is judged. The close judges all but OnApply.
+// Phase says when a rule is judged. The close judges all but OnApply and OverTime.
 type Phase string
 
 // The phases.
@@ -27,6 +27,7 @@ const (
 	Always   Phase = "always" // also while events are still expected
 	WithRows Phase = "rows"   // also while events are still expected, once there are EnoughRows
 	AtClose  Phase = "close"  // when no more events are expected
+	OverTime Phase = "time"   // all the time: it is about the dataset, not a version, and nothing is held for it
 )
 
 // Rule is one thing a contract says.
@@ -35,8 +36,6 @@ type Rule struct {
 	Line  int
 	Phase Phase
 	Says  string // what must be so, in words
-	// Warns says that readers are not kept from a version that breaks the rule.
-	Warns bool
 	// Asks is what must be found out for it beside what every fingerprint has; "" if
 	// nothing.
 	Asks Expr
@@ -63,7 +62,7 @@ const (
 	fromRows     source = "rows"
 	fromRejected source = "rejected"
 	fromComplete source = "complete"
-	fromAge      source = "age"
+	fromAge      source = "age" // nothing to judge a version by
 	// fromOthers is no number: others than a contract judge whether it is usual.
 	fromOthers source = "others"
 )
@@ -173,7 +172,7 @@ func (r Rules) Completes() bool {
 
 // Judges reports whether there is anything to judge a version by.
 func (r Rules) Judges() bool {
-	return slices.ContainsFunc(r.List, func(x Rule) bool { return x.Phase != OnApply })
+	return slices.ContainsFunc(r.List, func(x Rule) bool { return x.Phase != OnApply && x.Phase != OverTime })
 }
 
 // Identity is a hash of what is judged, and for whom: not of places in the file,
@@ -266,7 +265,7 @@ func (b *builder) bands(t Terms) {
 	b.band(Rule{ID: "complete", Phase: AtClose, source: fromComplete, band: t.Complete, unit: share, what: "the share of events that arrived"})
 	if t.Fresh != nil {
 		most := &Number{Value: t.Fresh.Time.Seconds(), Text: t.Fresh.Time.String(), Line: t.Fresh.Line}
-		b.band(Rule{ID: "fresh", Phase: AtClose, Warns: true, source: fromAge, band: Band{Max: most}, what: "the time from the end of the partition to its first closed version"})
+		b.band(Rule{ID: "fresh", Phase: OverTime, source: fromAge, band: Band{Max: most}, what: "the time from the end of a partition until it is closed and computed"})
 	}
 	for _, m := range t.Measures {
 		b.band(Rule{ID: "measures." + m.Name, Phase: WithRows, source: fromMeasure, of: m.Name, band: m.Band, what: "measure " + m.Name})

@@ -80,6 +80,7 @@ type Converger struct {
 	mu       sync.Mutex
 	stages   map[string]*deployed   // replaced whole by Deploy
 	stored   map[string]storedGate  // likewise
+	fresh    []freshness            // likewise
 	running  map[place]dataset.Task // begun, or chosen to be run by a worker next
 	busy     int                    // workers that have a batch
 	settling []chan struct{}        // one for each caller of Settle; closed when nothing is left to do

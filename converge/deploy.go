@@ -104,7 +104,7 @@ func (d *deployment) put(ctx context.Context, def definitions, set map[string]*d
 		return out, fmt.Errorf("deploy: %w", err)
 	}
 	d.c.mu.Lock()
-	d.c.stages, d.c.stored = set, d.stored
+	d.c.stages, d.c.stored, d.c.fresh = set, d.stored, d.fresh
 	d.c.mu.Unlock()
 	d.c.Wake()
 	return out, nil
@@ -120,6 +120,7 @@ type deployment struct {
 	paused   []string
 	bound    []bound               // upstream first
 	stored   map[string]storedGate // by dataset that no stage computes
+	fresh    []freshness
 }
 
 // bound is a stage whose SQL parses, reads what its header says and binds.
@@ -237,6 +238,7 @@ func (d *deployment) setGates(set map[string]*deployed, files []*contract.File) 
 	}
 	setArrived(set, d.feeds)
 	d.setStored(set, about)
+	d.fresh = freshnessOf(set, about)
 }
 
 // fallBack returns the deployed text of files that no longer parse.

@@ -147,12 +147,19 @@ func (w *watch) wrong(ctx context.Context, at time.Time) ([]alert.Alert, error) 
 	if err != nil {
 		return nil, err
 	}
+	late, err := n.converger.Late(ctx, at)
+	if err != nil {
+		return nil, err
+	}
 	var causes causes
 	if err := w.ready(); err != nil {
 		causes.add(alert.Alert{Key: "door", Severity: alert.Error, Title: "no events are taken in", Detail: err.Error(), Since: at})
 	}
 	for _, x := range found {
 		causes.add(ofTrouble(x))
+	}
+	for _, l := range late {
+		causes.add(ofLate(l))
 	}
 	for _, p := range append(n.Problems(), unstable...) {
 		causes.add(ofProblem(p, at))

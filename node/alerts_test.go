@@ -16,6 +16,7 @@ import (
 
 	"github.com/reedbed/reedbed/alert"
 	"github.com/reedbed/reedbed/config"
+	"github.com/reedbed/reedbed/converge"
 	"github.com/reedbed/reedbed/dataset/sqlite"
 	"github.com/reedbed/reedbed/stage"
 )
@@ -49,6 +50,7 @@ func watched(t *testing.T, clock *time.Time, urls ...string) *Node {
 	t.Helper()
 	n := bare(t, clock)
 	n.registry = prometheus.NewRegistry()
+	n.converger = converge.New(converge.Options{Catalog: n.catalog, Registry: n.registry})
 	n.project.Config.Name = "radio"
 	for _, url := range urls {
 		n.project.Config.Alerts.Webhooks = append(n.project.Config.Alerts.Webhooks,
@@ -234,5 +236,21 @@ func TestALookThatFails(t *testing.T) {
 	}
 	if len(w.known) != 1 || w.known[0].Told == 0 {
 		t.Errorf("known are %+v", w.known)
+	}
+}
+
+// A dataset that is late is one cause for each contract that says so, and the same as
+// long as it is.
+func TestLateIsACause(t *testing.T) {
+	l := converge.Late{
+		Dataset: "plays", Contract: "royalties", Owner: "finance", Within: time.Hour,
+		Due: time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC), Since: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC),
+	}
+	want := alert.Alert{
+		Key: "late/plays/royalties/finance", Severity: alert.Warning, Owner: "finance", Title: "plays is late: fresh of contract royalties",
+		Detail: "nothing of it is there, and should be up to 2026-11-22 09:00 UTC within 1h0m0s", Since: l.Since,
+	}
+	if diff := cmp.Diff(want, ofLate(l)); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -39,6 +39,9 @@ func (b backend) Status(ctx context.Context) (web.Status, error) {
 	for i := range out.Datasets {
 		markRunning(&out.Datasets[i], running[out.Datasets[i].Name])
 	}
+	if out.Late, err = n.converger.Late(ctx, time.Now()); err != nil {
+		return out, err
+	}
 	out.Watermark, err = n.watermark(ctx)
 	return out, err
 }

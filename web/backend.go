@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/reedbed/reedbed/compare"
+	"github.com/reedbed/reedbed/converge"
 	"github.com/reedbed/reedbed/dataset"
 	"github.com/reedbed/reedbed/dataset/sqlite"
 	"github.com/reedbed/reedbed/stage"
@@ -57,6 +58,7 @@ type Status struct {
 	Completeness *Completeness    `json:"completeness,omitempty"`
 	Failures     []sqlite.Failure `json:"failures"`
 	Holds        []dataset.Hold   `json:"holds"`    // the oldest, 100 at most
+	Late         []converge.Late  `json:"late"`     // datasets that are older than contracts allow; none while nothing runs
 	Problems     []stage.Problem  `json:"problems"` // of files of the project
 	Revision     int64            `json:"revision"` // of the catalog
 	Version      string           `json:"version"`  // of the program
@@ -73,6 +75,9 @@ func (s Status) MarshalJSON() ([]byte, error) {
 	}
 	if s.Holds == nil {
 		s.Holds = []dataset.Hold{}
+	}
+	if s.Late == nil {
+		s.Late = []converge.Late{}
 	}
 	if s.Problems == nil {
 		s.Problems = []stage.Problem{}

@@ -230,7 +230,7 @@ func explainContract(c contract.Contract, stored bool) explainedFile {
 		Name: c.Name, Owner: c.Owner, File: c.File, Producer: c.Producer, Consumer: c.Consumer, Meaning: converge.Meaning(c, stored), Rules: []explainedRule{},
 	}
 	for _, r := range c.Rules().List {
-		out.Rules = append(out.Rules, explainedRule{ID: r.ID, Line: r.Line, Phase: r.Phase, Says: r.Says, Warns: r.Warns})
+		out.Rules = append(out.Rules, explainedRule{ID: r.ID, Line: r.Line, Phase: r.Phase, Says: r.Says, Warns: r.Phase == contract.OverTime})
 	}
 	return out
 }
@@ -269,6 +269,8 @@ func phaseInWords(p contract.Phase) string {
 		return "when deployed"
 	case contract.WithRows:
 		return fmt.Sprintf("from %d rows on", contract.EnoughRows)
+	case contract.OverTime:
+		return "all the time"
 	case contract.AtClose:
 		return "at the close"
 	}
