@@ -92,7 +92,8 @@ const (
 
 // Compare holds what is wrong at a time against what was known: the result is
 // what is known then, and what changed. Each cause is found once at most. A
-// count is told again when it is ten times what was told, or a tenth.
+// count is told again when it is ten times what was told, or a tenth. What is found
+// as Resolved is known to be over, and said to be in its last words.
 func Compare(known []Known, found []Alert, at time.Time) (next []Known, changes []Change) {
 	before := make(map[string]Known, len(known))
 	for _, k := range known {
@@ -102,6 +103,14 @@ func Compare(known []Known, found []Alert, at time.Time) (next []Known, changes 
 		a = a.bounded()
 		old, ok := before[a.Key]
 		delete(before, a.Key)
+		if !a.Resolved.IsZero() {
+			if old.Told > 0 {
+				a.Since = old.Since
+				old.Alert = a
+				changes = append(changes, Change{Resolved, old})
+			}
+			continue
+		}
 		if !ok {
 			old = Known{Alert: a, Begun: at}
 		}

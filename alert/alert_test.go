@@ -20,6 +20,8 @@ func TestCompare(t *testing.T) {
 	}
 	tougher := held(12)
 	tougher[0].Severity = Warning
+	over := held(12)
+	over[0].Resolved = noon.Add(200 * time.Second)
 	var known []Known
 	for _, look := range []struct {
 		at    int // seconds after noon
@@ -45,6 +47,14 @@ func TestCompare(t *testing.T) {
 		{82, nil, ""},
 		{83, held(1), ""}, // another time
 		{93, held(1), Raised},
+		{94, over, Resolved}, // known to be over: nothing to wait for
+		{95, over, ""},
+		{96, held(1), ""},
+		{97, over, ""}, // nobody was told that it was there
+		{98, held(1), ""},
+		{107, held(1), ""},
+		{108, held(1), Raised},
+		{200, over, Resolved},
 	} {
 		at := noon.Add(time.Duration(look.at) * time.Second)
 		var changes []Change
@@ -56,7 +66,7 @@ func TestCompare(t *testing.T) {
 		if got != look.want || len(changes) > 1 {
 			t.Fatalf("after %d s: %v, want %q", look.at, changes, look.want)
 		}
-		if got == Resolved && (!changes[0].Known.Resolved.Equal(at) || changes[0].Known.Title != "plays is held" || changes[0].Known.Count != 12) {
+		if got == Resolved && look.found == nil && (!changes[0].Known.Resolved.Equal(at) || changes[0].Known.Title != "plays is held" || changes[0].Known.Count != 12) {
 			t.Errorf("what is resolved is %+v", changes[0].Known)
 		}
 	}

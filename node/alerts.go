@@ -35,6 +35,7 @@ type watch struct {
 	known  []alert.Known
 	failed bool // the last look did
 	open   *prometheus.GaugeVec
+	loads  loading
 }
 
 func hooks(c config.Alerts) []alert.Hook {
@@ -155,6 +156,13 @@ func (w *watch) wrong(ctx context.Context, at time.Time) ([]alert.Alert, error) 
 	if err := w.ready(); err != nil {
 		causes.add(alert.Alert{Key: "door", Severity: alert.Error, Title: "no events are taken in", Detail: err.Error(), Since: at})
 	}
+	cursor, err := n.catalog.LoadCursor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if a, stuck := w.loads.stuck(n.journal.Durable().Event, cursor.Event, at); stuck {
+		causes.add(a)
+	}
 	for _, x := range found {
 		causes.add(ofTrouble(x))
 	}
@@ -164,7 +172,11 @@ func (w *watch) wrong(ctx context.Context, at time.Time) ([]alert.Alert, error) 
 	for _, p := range append(n.Problems(), unstable...) {
 		causes.add(ofProblem(p, at))
 	}
-	return causes.list, nil
+	unusual, err := n.anomalies(ctx, at)
+	for _, a := range unusual {
+		causes.add(ofAnomaly(a, n.project.Config.Sources, at))
+	}
+	return causes.list, err
 }
 
 // causes are alerts by key, in the order they were found.

@@ -59,6 +59,7 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 		ready()
 		if n.listener != nil {
 			g.Go(func() error { return n.watchAlerts(work) })
+			g.Go(func() error { return n.watchHours(work) })
 			g.Go(func() error { return n.converger.WatchStored(work) })
 		}
 		return n.converger.Run(work)
