@@ -89,7 +89,7 @@ func wasFound(v dataset.Verdict) (found []dataset.Broken) {
 	}
 	for _, b := range all {
 		same := func(o dataset.Broken) bool { return o.What == b.What }
-		if (b.Rule == dataset.Statistics || b.Rule == dataset.Difference) && !slices.ContainsFunc(found, same) {
+		if b.Rule == dataset.Statistics && !slices.ContainsFunc(found, same) {
 			found = append(found, b)
 		}
 	}
@@ -114,6 +114,7 @@ func (c *Converger) compareFound(ctx context.Context, a *answer, print *fingerpr
 	if x.compares(isOpen(a.build.Task)) && bytes.HasSuffix(was.By, []byte(compared)) {
 		v.By = append(v.By, compared...)
 		x.put(v, wasFound(was))
+		v.Moved = was.Moved
 		return nil
 	}
 	if !a.found.compare {
@@ -144,7 +145,7 @@ func (c *Converger) comparePair(ctx context.Context, a *answer, print *fingerpri
 		return nil
 	}
 	text, err := c.o.Catalog.Fingerprint(ctx, old)
-	if err != nil || text == nil {
+	if err != nil || text == nil || a.stage.gate.comparing.producer.Unusual() == contract.Off {
 		return err
 	}
 	was, err := decodeFingerprint(text)
@@ -163,7 +164,8 @@ func (c *Converger) comparePair(ctx context.Context, a *answer, print *fingerpri
 	}
 	if len(words) > 0 {
 		what := fmt.Sprintf("far from what version %d was: %s", old.Version, strings.Join(words, "; "))
-		a.stage.gate.comparing.put(v, []dataset.Broken{{Rule: dataset.Difference, What: what, Column: said.Findings[0].Column}})
+		x := a.stage.gate.comparing.producer
+		v.Moved = &dataset.Broken{Contract: x.Name, Owner: x.Owner, Rule: dataset.Difference, What: what, Warning: true}
 	}
 	return nil
 }

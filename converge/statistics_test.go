@@ -105,7 +105,9 @@ func (w *world) said(name string) (broken []dataset.Broken) {
 	p := w.partition(dataset.Hour, judged)
 	w.must(w.ledger.each(`SELECT b.value ->> '$.rule', b.value ->> '$.what', COALESCE(b.value ->> '$.warning', 0)
 		FROM datasets d JOIN partitions p ON p.dataset_id = d.id JOIN pointers x ON x.partition_id = p.id AND x.view = 'main'
-		JOIN verdicts v ON v.partition_id = p.id AND v.version = x.version JOIN json_each(v.detail, '$.broken') b WHERE d.name = ? AND p.name = ?`,
+		JOIN verdicts v ON v.partition_id = p.id AND v.version = x.version
+		JOIN json_each(json_insert(COALESCE(v.detail -> '$.broken', '[]'), '$[#]', v.detail -> '$.moved')) b
+		WHERE d.name = ? AND p.name = ? AND b.value <> 'null'`,
 		func(rows *sql.Rows) error {
 			var b dataset.Broken
 			err := rows.Scan(&b.Rule, &b.What, &b.Warning)

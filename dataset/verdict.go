@@ -19,6 +19,9 @@ type Verdict struct {
 	For map[string][]Broken `json:"for,omitempty"`
 	// Approved is a person's word that it is good as it is.
 	Approved *Approval `json:"approved,omitempty"`
+	// Moved says how far the version is from what the partition was before somebody
+	// applied a change, nil if that is not far. Nobody is kept from it for that.
+	Moved *Broken `json:"moved,omitempty"`
 }
 
 // Broken is one expectation that a version does not meet.
@@ -84,6 +87,19 @@ func (v Verdict) Held() bool {
 		}
 	}
 	return false
+}
+
+// Warnings are what keeps nobody from the version.
+func (v Verdict) Warnings() (out []Broken) {
+	for _, b := range v.Broken {
+		if b.Warning || v.Approved != nil {
+			out = append(out, b)
+		}
+	}
+	if v.Moved != nil {
+		out = append(out, *v.Moved)
+	}
+	return out
 }
 
 // Judgement is what is on record of a version that a run could promote.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/reedbed/reedbed/alert"
 	"github.com/reedbed/reedbed/config"
+	"github.com/reedbed/reedbed/dataset"
 	"github.com/reedbed/reedbed/dataset/sqlite"
 	"github.com/reedbed/reedbed/stage"
 )
@@ -217,19 +218,36 @@ func ofTrouble(x sqlite.Trouble) alert.Alert {
 		Key: keyOf(x, x.For, x.Contract, x.Rule), Severity: alert.Error, Owner: x.Owner,
 		Detail: x.What, Count: x.Count, First: string(x.First), Last: string(x.Last), Since: x.Since,
 	}
-	rule := fmt.Sprintf("%s of contract %s", x.Rule, x.Contract)
+	rule := ruleInWords(x)
 	switch x.Kind {
 	case sqlite.HeldBack:
 		a.Title = fmt.Sprintf("%s is held: %s", x.Dataset, rule)
+		if x.Rule == dataset.Statistics {
+			a.Title = fmt.Sprintf("%s is held: it is far from %s", x.Dataset, rule)
+		}
 	case sqlite.HeldApart:
 		a.Severity, a.Title = alert.Warning, fmt.Sprintf("%s is held for %s: %s", x.Dataset, x.For, rule)
 	case sqlite.Warned:
 		a.Severity, a.Title = alert.Warning, fmt.Sprintf("%s breaks %s", x.Dataset, rule)
+		if x.Rule == dataset.Statistics || x.Rule == dataset.Difference {
+			a.Title = fmt.Sprintf("%s is far from %s", x.Dataset, rule)
+		}
 	case sqlite.Fails:
 		a.Key = keyOf(x, kindOfError(x.What))
 		a.Title = x.Dataset + " cannot be computed"
 	}
 	return a
+}
+
+// ruleInWords says what a version does not keep.
+func ruleInWords(x sqlite.Trouble) string {
+	switch x.Rule {
+	case dataset.Statistics:
+		return "what other partitions let one expect"
+	case dataset.Difference:
+		return "what it was before a change was applied"
+	}
+	return fmt.Sprintf("%s of contract %s", x.Rule, x.Contract)
 }
 
 // keyOf names a cause by its dataset, what tells it from others of its kind, and

@@ -71,6 +71,9 @@ func status(ctx context.Context, catalog *sqlite.Catalog, journalEnd uint64) (we
 	if out.Problems, err = unstable(ctx, catalog); err != nil {
 		return out, err
 	}
+	if out.Warnings, err = catalog.Warnings(ctx); err != nil {
+		return out, err
+	}
 	if out.Completeness, err = completeness(ctx, catalog); err != nil {
 		return out, err
 	}

@@ -57,11 +57,13 @@ type Status struct {
 	// Completeness is nil if no stage measures it.
 	Completeness *Completeness    `json:"completeness,omitempty"`
 	Failures     []sqlite.Failure `json:"failures"`
-	Holds        []dataset.Hold   `json:"holds"`    // the oldest, 100 at most
-	Late         []converge.Late  `json:"late"`     // datasets that are older than contracts allow; none while nothing runs
-	Problems     []stage.Problem  `json:"problems"` // of files of the project
-	Revision     int64            `json:"revision"` // of the catalog
-	Version      string           `json:"version"`  // of the program
+	Holds        []dataset.Hold   `json:"holds"` // the oldest, 100 at most
+	// Warnings are causes for which readers see versions that they are warned of.
+	Warnings []sqlite.Trouble `json:"warnings,omitempty"`
+	Late     []converge.Late  `json:"late"`     // datasets that are older than contracts allow; none while nothing runs
+	Problems []stage.Problem  `json:"problems"` // of files of the project
+	Revision int64            `json:"revision"` // of the catalog
+	Version  string           `json:"version"`  // of the program
 }
 
 // MarshalJSON writes empty lists as [], so that readers need no case for null.

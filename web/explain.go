@@ -38,7 +38,8 @@ func tellAccount(w io.Writer, a sqlite.Account) {
 	}
 	if a.Looked != nil {
 		fmt.Fprintf(w, "\nlast looked at %s: %s\n", clock(a.Looked.At), outcomeInWords(a.Looked.Outcome))
-		if a.Version == nil || !startAlike(a.Looked.Causes, a.Version.Causes) {
+		told := a.Version != nil && startAlike(a.Looked.Causes, a.Version.Causes) || a.Hold != nil && startAlike(a.Looked.Causes, a.Hold.Causes)
+		if !told {
 			tellCauses(w, "  because", a.Looked.Causes)
 		}
 	}
@@ -142,6 +143,10 @@ func tellVersion(w io.Writer, v sqlite.VersionAccount) {
 		tellInputs(w, v.Inputs)
 	}
 	tellCauses(w, "  because", v.Causes)
+	for _, b := range v.Warnings {
+		fmt.Fprint(w, "  warning:")
+		tellBroken(w, b)
+	}
 }
 
 func makingInWords(v sqlite.VersionAccount) string {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/reedbed/reedbed/dataset"
+	"github.com/reedbed/reedbed/dataset/sqlite"
 )
 
 // ExplainHold says in lines of plain text what is held, why, and what would
@@ -23,17 +24,34 @@ func ExplainHold(h dataset.Hold) string {
 
 func tellHold(w io.Writer, h dataset.Hold) {
 	for _, x := range h.Broken {
-		by := x.Contract
-		if x.At != "" {
-			by = x.At
-		}
-		if x.Owner != "" {
-			by += ", of " + x.Owner
-		}
-		fmt.Fprintf(w, "  %s (%s)\n", x.What, by)
+		tellBroken(w, x)
 	}
+	tellCauses(w, "  because", h.Causes)
 	fmt.Fprintf(w, "  %s\n", seenInstead(h))
 	fmt.Fprintf(w, "  %s\n", releasedBy(h))
+}
+
+// WarningWords says in one line what readers are warned of, and in which partitions.
+func WarningWords(x sqlite.Trouble) string {
+	last := fmt.Sprintf("%s@%s", x.Dataset, x.Last)
+	if x.Count > 1 {
+		last += fmt.Sprintf(" and %d others from %s on", x.Count-1, x.First)
+	}
+	return fmt.Sprintf("%s: %s", last, x.What)
+}
+
+func tellBroken(w io.Writer, x dataset.Broken) {
+	by := x.Contract
+	if x.At != "" {
+		by = x.At
+	}
+	if x.Owner != "" {
+		by += ", of " + x.Owner
+	}
+	fmt.Fprintf(w, "  %s (%s)\n", x.What, by)
+	for _, line := range spreads(x) {
+		fmt.Fprintf(w, "    %s\n", line)
+	}
 }
 
 func seenInstead(h dataset.Hold) string {

@@ -18,7 +18,7 @@ var templateFiles embed.FS
 type pages struct{ all *template.Template }
 
 func newPages(a *assets) (*pages, error) {
-	all, err := template.New("").Funcs(template.FuncMap{"asset": a.path, "grouped": grouped}).
+	all, err := template.New("").Funcs(template.FuncMap{"asset": a.path, "grouped": grouped, "spreads": spreads}).
 		ParseFS(templateFiles, "templates/*.html")
 	return &pages{all}, err
 }

@@ -64,6 +64,9 @@ func printStatus(term terminal, s web.Status) error {
 	for _, h := range s.Holds {
 		fmt.Fprintf(term.out, "\nheld since %s: %s", h.Since.Format(time.DateTime), web.ExplainHold(h))
 	}
+	for _, x := range s.Warnings {
+		fmt.Fprintf(term.out, "\nwarning: %s\n", web.WarningWords(x))
+	}
 	return nil
 }
 

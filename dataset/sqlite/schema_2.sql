@@ -2,6 +2,13 @@
 -- compares it with others; 0: it never does.
 ALTER TABLE datasets ADD COLUMN compares_from INTEGER NOT NULL DEFAULT 0;
 
+-- Verdicts that told something, and those that told how far a version is from what it
+-- was before somebody changed it. Of these there may be as many as there are versions,
+-- and nobody wants to hear of them for long.
+CREATE INDEX verdicts_told ON verdicts (partition_id, version) WHERE instr(detail, '"broken":[') > 0 OR instr(detail, '"for":{') > 0;
+CREATE INDEX verdicts_moved ON verdicts (judged_at) WHERE instr(detail, '"moved":{') > 0;
+DROP INDEX verdicts_spoken;
+
 -- Versions whose statistics are still to be taken.
 CREATE INDEX versions_unsurveyed ON versions (partition_id, number) WHERE fingerprint IS NULL;
 

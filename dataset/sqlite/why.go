@@ -85,6 +85,8 @@ type VersionAccount struct {
 	// Inputs are what was read, on record for the promoted version only.
 	Inputs []InputAccount  `json:"inputs,omitempty"`
 	Causes []dataset.Cause `json:"causes"` // the nearest first, back to what began it
+	// Warnings are what was said of it that keeps nobody from it.
+	Warnings []dataset.Broken `json:"warnings,omitempty"`
 }
 
 // InputAccount is a partition that was read. Version 0 is ABSENT; then the
@@ -361,7 +363,11 @@ func (t *tx) provenance(v *VersionAccount, own partition) error {
 	if v.Definition, err = t.definitionAccount(definition); err != nil {
 		return err
 	}
-	v.Causes, err = t.chain(causeID)
+	if v.Causes, err = t.chain(causeID); err != nil {
+		return err
+	}
+	verdict, _, err := t.verdict(own.id, v.Number)
+	v.Warnings = verdict.Warnings()
 	return err
 }
 
