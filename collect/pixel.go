@@ -22,7 +22,7 @@ func pixelEntry() *protocolEntry {
 }
 
 // gif is one transparent pixel, in 43 bytes.
-var gif, _ = base64.StdEncoding.DecodeString("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+var gif, _ = base64.StdEncoding.DecodeString("R0lGODlhAQABAIAAAP///wAAACH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==")
 
 var (
 	gifType    = []string{"image/gif"}
