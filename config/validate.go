@@ -80,7 +80,7 @@ func (v *validator) listen(path, address string) {
 var folderPattern = regexp.MustCompile(`^(/[A-Za-z0-9_~-]+)+/$`)
 
 // ownFolders are the first parts of paths that serve something else.
-var ownFolders = []string{"v1", "api", "datasets", "static", "fragment", "metrics", "livez", "readyz"}
+var ownFolders = []string{"v1", "api", "datasets", "static", "fragment", "metrics", "livez", "readyz", "try"}
 
 func (v *validator) tracker(path, folder string) {
 	v.check(folderPattern.MatchString(folder), path, folder, fmt.Sprintf("%q is not a folder", folder),

@@ -38,7 +38,7 @@ const (
 	notAtAll = "no-cache"
 )
 
-func newTracker(path string, collect http.Handler) http.Handler {
+func newTracker(path string, collect http.Handler) *tracker {
 	t := &tracker{path: path, collect: collect, scripts: map[string]script{}}
 	for name, body := range map[string][]byte{"t": js.Full, "core": js.Core} {
 		hash := fmt.Sprintf("%016x", xxh3.Hash(body))
@@ -46,11 +46,15 @@ func newTracker(path string, collect http.Handler) http.Handler {
 		t.scripts[name+".js"] = script{body, tag, aWhile}
 		t.scripts[name+"-"+hash+".js"] = script{body, tag, forEver}
 	}
+	return t
+}
+
+func (t *tracker) routes() http.Handler {
 	all := http.NewServeMux()
-	all.HandleFunc("POST "+path+"e", t.events)
-	all.HandleFunc("OPTIONS "+path+"e", t.events)
-	all.HandleFunc("GET "+path+"{$}", t.index)
-	all.Handle("GET "+path+"{file}", gzhttp.GzipHandler(http.HandlerFunc(t.script)))
+	all.HandleFunc("POST "+t.path+"e", t.events)
+	all.HandleFunc("OPTIONS "+t.path+"e", t.events)
+	all.HandleFunc("GET "+t.path+"{$}", t.index)
+	all.Handle("GET "+t.path+"{file}", gzhttp.GzipHandler(http.HandlerFunc(t.script)))
 	return all
 }
 
@@ -90,13 +94,15 @@ func (t *tracker) find(file string) (script, bool) {
 	return found, ok && strings.HasSuffix(hashed, ".js")
 }
 
-// index says under which addresses the scripts may be kept for ever, and what
-// to write into a script tag's integrity.
-func (t *tracker) index(w http.ResponseWriter, _ *http.Request) {
-	type address struct {
-		URL       string `json:"url"`
-		Integrity string `json:"integrity"`
-	}
+// address is where a script may be kept for ever, and what to write into a
+// script tag's integrity.
+type address struct {
+	URL       string `json:"url"`
+	Integrity string `json:"integrity"`
+}
+
+// addresses are those of today's scripts, by their names without hashes.
+func (t *tracker) addresses() map[string]address {
 	out := map[string]address{}
 	for file, s := range t.scripts {
 		if name, _, hashed := strings.Cut(file, "-"); hashed {
@@ -104,7 +110,26 @@ func (t *tracker) index(w http.ResponseWriter, _ *http.Request) {
 			out[name+".js"] = address{t.path + file, "sha384-" + base64.StdEncoding.EncodeToString(sum[:])}
 		}
 	}
+	return out
+}
+
+func (t *tracker) index(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", notAtAll)
-	_ = json.NewEncoder(w).Encode(out) // the reader left: nobody to tell
+	_ = json.NewEncoder(w).Encode(t.addresses()) // the reader left: nobody to tell
+}
+
+// tryPage is a page that carries the tracker.
+func (s *server) tryPage(w http.ResponseWriter, r *http.Request) {
+	script := s.tracker.addresses()["t.js"]
+	body, err := s.pages.render("try.html", struct {
+		Project, WriteKey, Script, Integrity, Index, Query string
+	}{s.Project, s.WriteKey, script.URL, script.Integrity, s.Tracker, carried(r)})
+	if err != nil {
+		s.Log.Error("the page does not render", "template", "try.html", "err", err)
+		http.Error(w, "The page cannot be shown; the program's log says why.", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = w.Write(body) // the reader left: nobody to tell
 }

@@ -39,7 +39,7 @@ type Options struct {
 	URL        string // where people reach the listener: http://127.0.0.1:8080
 	WriteKey   string // of one source, for the line that sends a first event
 	// Tracker is the path under which browsers get the tracker and post what
-	// it tells, such as /t/; "": it is not served.
+	// it tells, such as /t/; "": it is not served. /try is a page that carries it.
 	Tracker string
 	// Loopback says that only this machine reaches the listener; then nobody
 	// needs the Token to read. Without both, nobody can read.
@@ -53,9 +53,10 @@ type Options struct {
 // and never changed; the board has its own lock.
 type server struct {
 	Options
-	assets *assets
-	pages  *pages
-	board  *board
+	assets  *assets
+	pages   *pages
+	board   *board
+	tracker *tracker
 }
 
 // New makes the program's one handler. It starts no goroutine by itself; cards
@@ -67,7 +68,7 @@ func New(o Options) (http.Handler, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &server{Options: o, board: newBoard(o)}
+	s := &server{Options: o, board: newBoard(o), tracker: newTracker(o.Tracker, o.Collect)}
 	var err error
 	if s.assets, err = newAssets(); err != nil {
 		return nil, err
@@ -95,7 +96,8 @@ func (s *server) routes() http.Handler {
 	all := http.NewServeMux()
 	all.Handle("/v1/", s.Collect)
 	if s.Tracker != "" {
-		all.Handle(s.Tracker, newTracker(s.Tracker, s.Collect))
+		all.Handle(s.Tracker, s.tracker.routes())
+		pages.Handle("GET /try", read(gzhttp.GzipHandler(http.HandlerFunc(s.tryPage))))
 	}
 	all.Handle("/", harden(pages))
 	if s.Takes == nil {

@@ -21,6 +21,7 @@ type demoCmd struct {
 	Listen string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on."`
 	Folder string        `name:"dir" placeholder:"DIR" help:"Where to make the project; a temporary folder by default."`
 	Rate   float64       `default:"500" help:"Live events per second."`
+	Loss   simulate.Loss `placeholder:"VERSION=SHARE[,SHARE]" help:"Events of an application that never arrive: lost in flight, and dropped by clients. Such as 2026.11=2%,1%."`
 }
 
 const (
@@ -120,7 +121,7 @@ func (c demoCmd) show(ctx context.Context, g *globals, term terminal, n *node.No
 
 func (c demoCmd) traffic() simulate.Config {
 	s := simulate.Default()
-	s.Rate, s.For = c.Rate, c.For
+	s.Rate, s.For, s.Loss = c.Rate, c.For, c.Loss
 	s.History = simulate.History{Events: demoHistory, Span: 36 * time.Hour, Rate: demoHistoryRate}
 	return s
 }
@@ -130,7 +131,8 @@ func (c demoCmd) greet(g *globals, term terminal, url string) {
 	if g.JSON {
 		out = term.err
 	}
-	fmt.Fprintf(out, "listening on %s\nready\n\n  Open %s to watch listeners, a spam attack and the pipeline.\n", url, url)
+	fmt.Fprintf(out, "listening on %s\nready\n\n  Open %s to watch listeners, a spam attack and the pipeline,\n"+
+		"  and %s/try to be a listener yourself: it carries the tracker.\n", url, url, url)
 	if c.For == 0 {
 		fmt.Fprintln(out, "  Press Ctrl+C to stop.")
 	}

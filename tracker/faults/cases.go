@@ -25,7 +25,7 @@ func cases() []faultCase {
 			return v.steps(v.open(""), v.tell(0, 20, 60), chromedp.Sleep(50*time.Millisecond), v.leave(), wait(4))
 		}},
 		{"B", "503 for 1.5 s while 20 events happen, then 25 s without one", 20, func(v *visit) error {
-			return v.steps(v.open(""), v.is(busy), v.tell(0, 20, 75), v.is(fine), wait(25))
+			return v.steps(v.open(""), v.is(busy), v.tell(0, 20, 55), chromedp.Sleep(400*time.Millisecond), v.is(fine), wait(25))
 		}},
 		{"C", "connections cut during a visit of 20 events; back after 3 s with one more", 20, func(v *visit) error {
 			return v.steps(v.open(""), v.is(cut), v.tell(0, 20, 60), v.leave(), wait(3), v.is(fine), v.open(""), v.tell(20, 21, 0), wait(10))
@@ -36,10 +36,13 @@ func cases() []faultCase {
 }
 
 func twoTabs(v *visit) error {
+	if err := v.steps(v.open("")); err != nil {
+		return err
+	}
 	other, closeTab := v.another()
 	defer closeTab()
-	return v.steps(v.open(""), other.open(""), v.is(busy), v.tell(0, 5, 60), other.tell(5, 10, 60), v.leave(), other.leave(),
-		v.is(fine), v.open(""), v.tell(10, 11, 0), wait(15))
+	return v.steps(other.open(""), v.is(busy), v.tell(0, 5, 60), other.tell(5, 10, 60), v.leave(), other.leave(),
+		wait(1), v.is(fine), v.open(""), v.tell(10, 11, 0), wait(15))
 }
 
 const (
@@ -98,7 +101,7 @@ func (l *lab) tryOne(browser context.Context, t tracker, c faultCase) error {
 	return nil
 }
 
-// another opens a second tab of the same person.
+// another opens a second tab of the same person, who has opened one before.
 func (v *visit) another() (*visit, context.CancelFunc) {
 	tab, closeTab := chromedp.NewContext(v.ctx)
 	return &visit{v.lab, v.run, tab}, closeTab
