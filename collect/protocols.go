@@ -41,6 +41,7 @@ func protocolTable() []*protocolEntry {
 		{
 			name:    protocol.Native,
 			paths:   map[string]string{"/v1/events": ""},
+			boots:   map[string]*boot{"/v1/openapi.json": fixed(http.MethodGet, openAPI)},
 			busy:    http.StatusServiceUnavailable,
 			limited: http.StatusTooManyRequests,
 			render:  appendNative,
