@@ -75,6 +75,7 @@ type Converger struct {
 	turn     string               // the owner whose history ran last
 
 	sums      sums       // what versions of completeness say
+	vectors   vectors    // what fingerprints come to, for comparing
 	deploying sync.Mutex // held for one change of definitions at a time
 
 	mu       sync.Mutex

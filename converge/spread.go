@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/reedbed/reedbed/dataset"
+	"github.com/reedbed/reedbed/dataset/sqlite"
 	"github.com/reedbed/reedbed/fingerprint"
 )
 
@@ -18,6 +19,18 @@ const (
 	spreadStep = 10 // quantiles from 0 to 10 tenths
 	spreadTop  = 8  // values
 )
+
+// peer is a version to hold another one against; without a print there is none.
+type peer struct {
+	dataset.Promoted
+	print *fingerprint.Fingerprint
+}
+
+func decodePeer(e sqlite.Earlier) (p peer, err error) {
+	p.Promoted = e.Promoted
+	p.print, err = decodeFingerprint(e.Fingerprint)
+	return p, err
+}
 
 func spread(f *fingerprint.Fingerprint, column string) *dataset.Spread {
 	c := f.Column(column)
@@ -115,7 +128,7 @@ func (c *Converger) lastSeen(ctx context.Context, a *answer) (p peer, err error)
 		if err != nil || len(found) == 0 {
 			return peer{}, err
 		}
-		p.Promoted = found[0].Promoted
+		return decodePeer(usual(found, k.Partition.Start(), span))
 	}
 	text, err := c.o.Catalog.Fingerprint(ctx, p.Promoted)
 	if err == nil {

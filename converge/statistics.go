@@ -7,7 +7,10 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"time"
+
+	"github.com/zeebo/xxh3"
 
 	"github.com/reedbed/reedbed/contract"
 	"github.com/reedbed/reedbed/dataset"
@@ -182,7 +185,7 @@ func (c *Converger) compareInTime(ctx context.Context, a *answer, print *fingerp
 	if print == nil {
 		return nil
 	}
-	h, peers, err := c.history(ctx, a, oldest)
+	h, others, err := c.history(ctx, a, oldest)
 	if err != nil || h.Versions == nil {
 		return err
 	}
@@ -196,9 +199,12 @@ func (c *Converger) compareInTime(ctx context.Context, a *answer, print *fingerp
 		return err
 	}
 	found := findings(said, !byHand)
-	usual := peers.usual(k.Partition.Start(), x.every)
+	ordinary, err := decodePeer(usual(others, k.Partition.Start(), x.every))
+	if err != nil {
+		return err
+	}
 	for i := range found {
-		spreadOut(&found[i], usual, print)
+		spreadOut(&found[i], ordinary, print)
 	}
 	x.put(v, distinctSpreads(found))
 	return nil
@@ -246,31 +252,55 @@ func withoutLess(one judge.Version, h judge.History, name string) judge.Version 
 	return one
 }
 
-// peers are versions to compare one with.
-type peers []peer
+// vectors remember what fingerprints come to, for the hours before one are nearly
+// those before the next.
+type vectors struct {
+	mu   sync.Mutex
+	have map[xxh3.Uint128][]fingerprint.Metric // by hash of the fingerprint
+}
 
-type peer struct {
-	dataset.Promoted
-	print *fingerprint.Fingerprint
+// mostVectors bounds what is remembered: about ten stages' last comparisons.
+const mostVectors = 600
+
+// of is the vector of a fingerprint as it is kept. Nobody may change it.
+func (m *vectors) of(print []byte) ([]fingerprint.Metric, error) {
+	key := xxh3.Hash128(print)
+	m.mu.Lock()
+	have, known := m.have[key]
+	m.mu.Unlock()
+	if known {
+		return have, nil
+	}
+	f, err := fingerprint.Decode(print)
+	if err != nil {
+		return nil, err
+	}
+	have = judge.Metrics(f)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.have == nil || len(m.have) >= mostVectors {
+		m.have = map[xxh3.Uint128][]fingerprint.Metric{}
+	}
+	m.have[key] = have
+	return have, nil
 }
 
 // history is what a task's outcome is compared with; without versions, if too little is
 // on record for that. It reads no fingerprint before it knows.
-func (c *Converger) history(ctx context.Context, a *answer, oldest time.Time) (h judge.History, all peers, err error) {
+func (c *Converger) history(ctx context.Context, a *answer, oldest time.Time) (h judge.History, found []sqlite.Earlier, err error) {
 	k, every := a.build.Task, a.stage.gate.comparing.every
 	start := k.Partition.Start()
-	found, err := c.o.Catalog.Earlier(ctx, k.Dataset, a.build.CodeIdentity, judge.Wanted(start, every, oldest))
+	found, err = c.o.Catalog.Earlier(ctx, k.Dataset, a.build.CodeIdentity, judge.Wanted(start, every, oldest))
 	if err != nil || len(found) < judge.MinPoints || medianRows(found) < enoughRows {
 		return h, nil, err
 	}
 	h.Every = every
 	for _, e := range found {
-		print, err := fingerprint.Decode(e.Fingerprint)
+		metrics, err := c.vectors.of(e.Fingerprint)
 		if err != nil {
 			return h, nil, fmt.Errorf("the fingerprint of %s@%s/%d: %w", e.Dataset, e.Partition, e.Version, err)
 		}
-		all = append(all, peer{e.Promoted, print})
-		h.Versions = append(h.Versions, judge.Version{Start: e.Partition.Start(), Metrics: judge.Metrics(print)})
+		h.Versions = append(h.Versions, judge.Version{Start: e.Partition.Start(), Metrics: metrics})
 	}
 	const memory = 4 * 7 * 24 * time.Hour // of what was approved
 	approved, err := c.o.Catalog.Approved(ctx, k.Dataset, start.Add(-memory), start)
@@ -283,7 +313,7 @@ func (c *Converger) history(ctx context.Context, a *answer, oldest time.Time) (h
 		}
 		h.Accepted = append(h.Accepted, x)
 	}
-	return h, all, err
+	return h, found, err
 }
 
 func medianRows(found []sqlite.Earlier) int64 {
@@ -295,9 +325,9 @@ func medianRows(found []sqlite.Earlier) int64 {
 	return rows[len(rows)/2]
 }
 
-// usual is the one that people would look at first: of the same hour a week or a day
-// before, else the newest.
-func (all peers) usual(start time.Time, every time.Duration) peer {
+// usual is the one of some versions that people would look at first: of the same hour
+// a week or a day before, else the newest.
+func usual(all []sqlite.Earlier, start time.Time, every time.Duration) sqlite.Earlier {
 	for _, before := range []time.Duration{7 * 24 * time.Hour, 24 * time.Hour, every} {
 		for _, p := range all {
 			if p.Partition.Start().Equal(start.Add(-before)) {
@@ -305,6 +335,6 @@ func (all peers) usual(start time.Time, every time.Duration) peer {
 			}
 		}
 	}
-	newest := func(a, b peer) int { return a.Partition.Start().Compare(b.Partition.Start()) }
+	newest := func(a, b sqlite.Earlier) int { return a.Partition.Start().Compare(b.Partition.Start()) }
 	return slices.MaxFunc(all, newest)
 }
