@@ -114,6 +114,11 @@ type Unwatched struct {
 	Fields   int `json:"fields,omitempty"`
 }
 
+// Unknown is an hour that could not be looked at.
+func Unknown(start time.Time) Hour {
+	return Hour{Start: start, Unwatched: Unwatched{Sources: 1, Events: 1, Versions: 1, Fields: 1}}
+}
+
 func (u Unwatched) at(l level) int {
 	return [...]int{everything: u.Sources, ofSource: u.Sources, ofEvent: u.Events, ofVersion: u.Versions, ofField: u.Fields}[l]
 }

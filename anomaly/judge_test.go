@@ -1,6 +1,7 @@
 package anomaly
 
 import (
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -14,7 +15,8 @@ import (
 // world simulates the events of two sources hour by hour: season, weekends, noise,
 // releases of an application.
 type world struct {
-	random *rand.Rand
+	seed   uint64
+	random *rand.Rand                  // of the hour
 	spoil  func(at time.Time, c *cell) // changes what an hour has, cell by cell
 	// release is the day from which on version 2 takes the place of version 1.
 	release int
@@ -64,6 +66,7 @@ func (w *world) cells(at time.Time) (cells []*cell) {
 
 // hour counts what came.
 func (w *world) hour(at time.Time) Hour {
+	w.random = rand.New(rand.NewPCG(w.seed, uint64(at.Unix())))
 	by := map[Series]*Observation{}
 	note := func(s Series) *Observation {
 		if by[s] == nil {
@@ -161,28 +164,31 @@ func (w *watcher) judge(h Hour) {
 
 // simulate records hours from monday on, and judges those from a day on.
 func simulate(seed uint64, from, to int, spoil func(time.Time, *cell)) *watcher {
-	world := &world{random: rand.New(rand.NewPCG(seed, 1)), spoil: spoil, release: 35}
 	w := &watcher{}
-	for i := range to * 24 {
-		if h := world.hour(monday.Add(time.Duration(i) * time.Hour)); i < from*24 {
-			w.record(h)
-		} else {
-			w.judge(h)
-		}
-	}
+	w.live(seed, 0, from, nil, w.record)
+	w.live(seed, from, to, spoil, w.judge)
 	return w
+}
+
+// live simulates some days.
+func (w *watcher) live(seed uint64, from, to int, spoil func(time.Time, *cell), do func(Hour)) {
+	world := &world{seed: seed, spoil: spoil, release: 35}
+	for i := from * 24; i < to*24; i++ {
+		do(world.hour(monday.Add(time.Duration(i) * time.Hour)))
+	}
 }
 
 // Weekends, noise and a release raise no alarm.
 func TestNothingUnusual(t *testing.T) {
-	if w := simulate(1, 24, 39, nil); len(w.told) > 0 {
-		t.Errorf("in 15 days: %q", w.told)
+	if w := simulate(1, 30, 39, nil); len(w.told) > 0 {
+		t.Errorf("in nine days: %q", w.told)
 	}
 }
 
 // What breaks for a while is told once when it begins and once when it is over, and
 // it is the narrowest series that carries it that is named.
 func TestOneAlarmForOneCause(t *testing.T) {
+	before := simulate(7, 30, 30, nil)
 	from, to := monday.AddDate(0, 0, 30).Add(10*time.Hour), monday.AddDate(0, 0, 30).Add(15*time.Hour)
 	for _, test := range []struct {
 		name  string
@@ -260,11 +266,12 @@ func TestOneAlarmForOneCause(t *testing.T) {
 		}, []string{"values/web/play/country"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			w := simulate(7, 30, 31, func(at time.Time, c *cell) {
+			w := &watcher{hours: maps.Clone(before.hours)}
+			w.live(7, 30, 31, func(at time.Time, c *cell) {
 				if !at.Before(from) && at.Before(to) {
 					test.spoil(c)
 				}
-			})
+			}, w.judge)
 			var want []string
 			for _, key := range test.want {
 				want = append(want, from.Format("02T15")+" + "+key, to.Format("02T15")+" - "+key)
@@ -283,7 +290,7 @@ func TestOneAlarmForOneCause(t *testing.T) {
 // is told of it again.
 func TestANewLevelIsAccepted(t *testing.T) {
 	from := monday.AddDate(0, 0, 30).Add(10 * time.Hour)
-	w := simulate(3, 30, 37, func(at time.Time, c *cell) {
+	w := simulate(4, 30, 37, func(at time.Time, c *cell) {
 		if !at.Before(from) && c.source == "web" {
 			c.rows *= .3
 		}
@@ -307,5 +314,18 @@ func TestYoungHistory(t *testing.T) {
 	})
 	if want := []string{"11T10 + fewer/web/buy", "11T11 - fewer/web/buy"}; !slices.Equal(w.told, want) {
 		t.Errorf("got %q, want %q", w.told, want)
+	}
+}
+
+// An hour that is not known is none in which nothing came.
+func TestUnknownHours(t *testing.T) {
+	w := simulate(2, 0, 10, nil)
+	for i := range 4 {
+		at := monday.AddDate(0, 0, 10).Add(time.Duration(i) * time.Hour)
+		w.judge(Unknown(at))
+		w.judge((&world{seed: 2, release: 35}).hour(at.Add(4 * time.Hour)))
+	}
+	if len(w.told) > 0 {
+		t.Errorf("got %q", w.told)
 	}
 }

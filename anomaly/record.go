@@ -71,7 +71,9 @@ func newRecord(h Hour, history []Hour, known []Anomaly) *record {
 				all.plus(*o)
 			}
 		}
-		at[Series{}] = all
+		if r.hours[i].Unwatched.Sources == 0 {
+			at[Series{}] = all
+		}
 		for s := range at {
 			if t, ok := r.first[s]; !ok || r.hours[i].Start.Before(t) {
 				r.first[s] = r.hours[i].Start

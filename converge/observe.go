@@ -46,12 +46,12 @@ type Observed struct {
 const behind = 2
 
 // Step looks at one hour: the next of those that closed last, which is judged; or
-// else the newest of those before that is not on record, so that later ones have
-// something to be compared with. It is not ok if there is none.
+// else, if there is time for it, the newest of those before that is not on record, so
+// that later ones have something to be compared with. It is not ok if there is none.
 //
 // An hour that was judged is not looked at again when late events arrive: later
 // hours are compared with what it was like at the same time after its end.
-func (o *Observer) Step(ctx context.Context, watermark time.Time) (out Observed, ok bool, err error) {
+func (o *Observer) Step(ctx context.Context, watermark time.Time, idle bool) (out Observed, ok bool, err error) {
 	if watermark.IsZero() {
 		return out, false, nil
 	}
@@ -67,14 +67,21 @@ func (o *Observer) Step(ctx context.Context, watermark time.Time) (out Observed,
 			return out, err == nil, err
 		}
 	}
+	if !idle {
+		return out, false, nil
+	}
 	start, ok, err := o.Catalog.ToWatch(ctx, end.Add(-anomaly.Keep), end.Add(-behind*time.Hour))
 	if err != nil || !ok {
 		return out, false, err
 	}
 	w, err := o.look(ctx, start)
-	if err == nil {
-		err = o.Catalog.RecordWatched(ctx, w, nil)
+	if ctx.Err() != nil {
+		return out, false, err
 	}
+	if err != nil { // nothing is known of it, rather than that it is tried again and again
+		w.Hour = anomaly.Unknown(start)
+	}
+	err = errors.Join(err, o.Catalog.RecordWatched(ctx, w, nil))
 	return Observed{Hour: w.Hour}, err == nil, err
 }
 

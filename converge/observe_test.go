@@ -1,8 +1,10 @@
 package converge
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -166,7 +168,7 @@ func TestHoursAreJudgedAtTheirClose(t *testing.T) {
 	o.load(t, dataset.Raw, noon.Add(time.Hour), load.RawColumns(), fmt.Sprintf(events, "2026-05-14 13:00:00+00", 5000))
 	var got []string
 	for _, minutes := range []int{64, 65, 65, 125} {
-		done, ok, err := o.Step(t.Context(), noon.Add(time.Duration(minutes)*time.Minute))
+		done, ok, err := o.Step(t.Context(), noon.Add(time.Duration(minutes)*time.Minute), true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -189,4 +191,44 @@ func TestHoursAreJudgedAtTheirClose(t *testing.T) {
 	if err != nil || len(known) != 1 || known[0].Until.IsZero() {
 		t.Errorf("on record are %+v, %v", known, err)
 	}
+}
+
+// An hour of the past is recorded when there is time, and judged no more; one that
+// cannot be read is recorded as unknown.
+func TestHoursOfThePast(t *testing.T) {
+	noon := time.Date(2026, 5, 14, 12, 0, 0, 0, time.UTC)
+	o := observing(t, noon)
+	for i := range 2 {
+		start := noon.Add(-time.Duration(i+5) * time.Hour)
+		o.load(t, dataset.Raw, start, load.RawColumns(), fmt.Sprintf(events, start.Format("2006-01-02 15:04:05+00"), 1000))
+	}
+	if _, err := o.Catalog.ClosePartitions(t.Context(), noon); err != nil {
+		t.Fatal(err)
+	}
+	sound := o.Engine
+	step := func(idle bool) string {
+		t.Helper()
+		done, ok, err := o.Step(t.Context(), noon, idle)
+		return fmt.Sprint(done.Start.Format("15 "), len(done.Series) > 0, done.Judged, ok, err != nil)
+	}
+	got := []string{step(true), step(true), step(false), step(true)}
+	o.Engine = failing{}
+	got = append(got, step(true))
+	o.Engine = sound
+	got = append(got, step(true))
+	want := []string{
+		"09 false true true false", "10 false true true false", // closed last
+		"00 false false false false", "07 true false true false", // once there is time
+		"06 false false false true", "00 false false false false", // and not tried again
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+// failing is an engine that fails.
+type failing struct{}
+
+func (failing) Observe(context.Context, engine.QueryJob, io.Writer) (engine.QueryResult, error) {
+	return engine.QueryResult{}, engine.ErrLimit
 }

@@ -15,9 +15,11 @@ import (
 
 const (
 	// observeEvery is the pause until an hour may have closed, historyEvery that
-	// between two hours of the past, which wait for everything else.
+	// between two hours of the past, which wait for everything else, observeAgain that
+	// after a failure.
 	observeEvery = 30 * time.Second
 	historyEvery = 2 * time.Second
+	observeAgain = 5 * time.Minute
 )
 
 // hours looks at the hours of the events as they close. One goroutine owns it.
@@ -51,25 +53,29 @@ func (n *Node) watchHours(ctx context.Context) error {
 	if err := h.count(ctx); err != nil {
 		n.log.Warn("what is unusual cannot be counted", "err", err)
 	}
-	for ctx.Err() == nil {
-		pause := observeEvery
+	for pause := observeEvery; ; {
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-timer.C:
+		}
 		some, err := h.step(ctx)
 		if failed := err != nil && ctx.Err() == nil; failed != h.failed {
 			if h.failed = failed; failed {
 				n.log.Error("the last hours of events cannot be compared with earlier ones; it is tried again", "err", err)
 			}
 		}
-		if some {
+		switch {
+		case err != nil:
+			pause = observeAgain
+		case some:
 			pause = historyEvery
+		default:
+			pause = observeEvery
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		}
-		timer.Stop()
 	}
-	return nil
 }
 
 // step looks at one hour, if there is one to look at.
@@ -78,7 +84,7 @@ func (h *hours) step(ctx context.Context) (some bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	hour, some, err := h.observer.Step(ctx, mark)
+	hour, some, err := h.observer.Step(ctx, mark, len(h.node.converger.Running()) == 0)
 	if err != nil || !hour.Judged {
 		return some, err
 	}
