@@ -18,12 +18,14 @@ type simulateCmd struct {
 	Events int           `help:"Stop after this many events."`
 	For    time.Duration `help:"Stop after this long."`
 	Seed   uint64        `default:"1" help:"The same seed sends the same events."`
+	Loss   simulate.Loss `placeholder:"VERSION=SHARE[,SHARE]" help:"Events of an application that never arrive: lost in flight, and dropped by clients. Such as 2026.11=2%,1%."`
 }
 
 // Run sends simulated listeners to a front door.
 func (c simulateCmd) Run(ctx context.Context, g *globals, term terminal) error {
 	s := simulate.Default()
 	s.Key, s.Rate, s.Events, s.For, s.Seed = c.Key, c.Rate, c.Events, c.For, c.Seed
+	s.Loss = c.Loss
 	report, err := simulate.Run(ctx, simulationClient(), c.URL, s, nil)
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return err
