@@ -61,9 +61,10 @@ type Node struct {
 	stopping   context.Context //nolint:containedctx // it is the node's life, not a call's
 	stop       context.CancelFunc
 	problems   problems
-	applyFiles bool        // deploy the project's files at the start
-	deployed   atomic.Bool // the project's definitions are at work
-	running    atomic.Bool // Run was called
+	reload     func() (config.Project, error) // nil: sources stay
+	applyFiles bool                           // deploy the project's files at the start
+	deployed   atomic.Bool                    // the project's definitions are at work
+	running    atomic.Bool                    // Run was called
 }
 
 // Options of a node.
@@ -76,6 +77,9 @@ type Options struct {
 	WorkerEnv    []string
 	// Apply deploys the project's files at the start of Run.
 	Apply bool
+	// Reload reads the project again, as it was read at the start; with it, sources
+	// follow reedbed.yaml while the node runs.
+	Reload func() (config.Project, error)
 }
 
 // recordSlack is what one request's record may have beside its body: lengths,
@@ -88,7 +92,7 @@ const builtinAllowance = stage.DefaultAllowance
 // Open opens everything a project needs to work and recovers the journal. A
 // project that another process runs is refused. Nothing runs until Run.
 func Open(ctx context.Context, o Options) (n *Node, err error) {
-	n = &Node{project: o.Project, log: o.Log, applyFiles: o.Apply, registry: prometheus.NewRegistry()}
+	n = &Node{project: o.Project, log: o.Log, applyFiles: o.Apply, reload: o.Reload, registry: prometheus.NewRegistry()}
 	n.stopping, n.stop = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {

@@ -45,6 +45,7 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 	if n.listener != nil {
 		g.Go(func() error { return n.serve(ctx, stop) })
 		g.Go(func() error { return n.loader.Heal(work) })
+		g.Go(func() error { return n.watchSources(work) })
 	} else {
 		context.AfterFunc(ctx, stop)
 	}
@@ -120,12 +121,12 @@ func (p *problems) set(folder string, list []stage.Problem) {
 	p.byFolder[folder] = list
 }
 
-// Problems lists what is wrong with the project's stages, side inputs and
-// dashboards.
+// Problems lists what is wrong with the project's configuration, stages, side
+// inputs and dashboards.
 func (n *Node) Problems() []stage.Problem {
 	n.problems.mu.Lock()
 	defer n.problems.mu.Unlock()
-	return slices.Concat(n.problems.byFolder["stages"], n.problems.byFolder["files"], n.problems.byFolder["dashboards"])
+	return slices.Concat(n.problems.byFolder["configuration"], n.problems.byFolder["stages"], n.problems.byFolder["files"], n.problems.byFolder["dashboards"])
 }
 
 // files lists the files that problems of a folder are about.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/reedbed/reedbed/config"
 	"github.com/reedbed/reedbed/node"
 )
 
@@ -15,12 +16,13 @@ type upCmd struct {
 
 // Run runs a project until a signal ends it.
 func (c upCmd) Run(ctx context.Context, g *globals, term terminal) error {
-	project, err := g.project(overrides("listen", c.Listen))
+	read := func() (config.Project, error) { return g.project(overrides("listen", c.Listen)) }
+	project, err := read()
 	if err != nil {
 		return err
 	}
 	node.SaveMemory()
-	n, err := node.Open(ctx, node.Options{Project: project, Log: g.logger(term), Apply: c.Apply})
+	n, err := node.Open(ctx, node.Options{Project: project, Log: g.logger(term), Apply: c.Apply, Reload: read})
 	if err != nil {
 		return err
 	}
