@@ -233,6 +233,9 @@ func (c *Column) check(rows int64) error {
 		}
 		values -= v.Rows
 	}
+	if c.Firsts != nil && !(*c.Firsts >= 0 && *c.Firsts <= 1) {
+		return errors.New("a share that cannot be")
+	}
 	if c.TailEntropy < 0 || c.Entropy != nil && (*c.Entropy < 0 || *c.Entropy > 1) {
 		return errors.New("an entropy that cannot be")
 	}

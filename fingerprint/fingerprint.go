@@ -58,7 +58,12 @@ type Column struct {
 	NotFinite int64  `json:"not_finite,omitempty"` // rows with NaN or an infinity, which are no NULL
 	// Distinct is the number of values but for NULL: exact for a category that never
 	// was merged, else within Sketch.Error.
-	Distinct  int64    `json:"distinct"`
+	Distinct int64 `json:"distinct"`
+	// Firsts is the share of the rows with a value that are the first with theirs: 1 of
+	// a key. Of each value no more than FirstsRows rows count. It is found among the rows
+	// of at most FirstsValues values, and nil where nobody looked, which is so of
+	// categories and of a merge: parts do not know what they have in common.
+	Firsts    *float64 `json:"firsts,omitempty"`
 	Min       *float64 `json:"min,omitempty"`
 	Max       *float64 `json:"max,omitempty"`
 	Mean      *float64 `json:"mean,omitempty"`
@@ -81,6 +86,12 @@ type Column struct {
 
 	Sketch Sketch `json:"sketch,omitempty"` // nil without values, and where there was no room for it
 }
+
+// How many values Firsts is found among, and how many rows of each count.
+const (
+	FirstsValues = 2048
+	FirstsRows   = 8
+)
 
 // Value is a frequent value of a category column.
 type Value struct {
@@ -122,6 +133,7 @@ type Metric struct {
 	Column string  // or the measure's name; "" for metrics of all rows
 	Value  float64 // counts as they are, shares from 0 to 1, entropy normalised to 0..1
 	Error  float64 // what sampling alone may move it by: one standard error, 0 if not known
+	Of     int64   // how many values it is a share of, 0 of all that is no share
 	Count  bool    // it grows with traffic: compare its logarithm
 }
 

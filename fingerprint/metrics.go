@@ -4,7 +4,7 @@ import "math"
 
 // Metrics is the vector of numbers that judges compare: of all rows rows, bytes,
 // rejected and, where it is known, late; of each column nulls, and what its kind
-// has of distinct, mean, p50, p95, min, max, top (the share of the most frequent
+// has of distinct, firsts, mean, p50, p95, min, max, top (the share of the most frequent
 // value) and entropy; and the measures that have a value. Times count in seconds
 // from the partition's start, and are not there without one.
 func (f *Fingerprint) Metrics() []Metric {
@@ -33,6 +33,10 @@ func (f *Fingerprint) columnMetrics(c *Column) []Metric {
 	if c.Kind != Other && c.Kind != Bool && (c.Sketch != nil || c.Entropy != nil || values == 0) {
 		n := float64(c.Distinct)
 		out = append(out, Metric{Name: "distinct", Column: c.Name, Value: n, Error: n * c.Sketch.Error(), Count: true})
+	}
+	if c.Firsts != nil && *c.Firsts > 0 {
+		looked := math.Min(float64(values), FirstsValues / *c.Firsts)
+		out = append(out, shareMetric("firsts", c.Name, *c.Firsts, int64(looked)))
 	}
 	if zero, ok := f.origin(c); ok && c.Mean != nil {
 		out = append(out, c.numberMetrics(zero, values-c.NotFinite)...)
@@ -81,7 +85,7 @@ func (c *Column) numberMetrics(zero float64, n int64) []Metric {
 
 // shareMetric is a share of n rows, whose standard error is that of a proportion.
 func shareMetric(name, column string, p float64, n int64) Metric {
-	m := Metric{Name: name, Column: column, Value: p}
+	m := Metric{Name: name, Column: column, Value: p, Of: max(0, n)}
 	if n > 0 {
 		m.Error = math.Sqrt(p * (1 - p) / float64(n))
 	}

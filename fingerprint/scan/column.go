@@ -30,6 +30,7 @@ type column struct {
 	categories map[uint64]*fingerprint.Value // by hash of the value; nil for no category
 	after      float64                       // rows are late from this second on
 	late       *int64
+	firsts     *firsts // nil of what has few values
 
 	dictionary parquet.Dictionary // of the chunk: what is in it are the entries
 	*scratch
@@ -41,6 +42,7 @@ type scratch struct {
 	counts         []int64 // of the entries in a page
 	gathered       []float64
 	sampled        []float64
+	firstRows      firsts
 }
 
 func newColumn(parts []part, rows int64, o Options, room *scratch) *column {
@@ -64,6 +66,10 @@ func newColumn(parts []part, rows int64, o Options, room *scratch) *column {
 	if c.out.Kind != fingerprint.Other {
 		c.out.Sketch = fingerprint.NewSketch()
 	}
+	if c.categories == nil && c.out.Kind != fingerprint.Bool && c.out.Kind != fingerprint.Other {
+		room.firstRows.reset()
+		c.firsts = &room.firstRows
+	}
 	return c
 }
 
@@ -86,6 +92,11 @@ func (c *column) page(page parquet.Page) {
 	c.fill(&c.plain, page, n)
 	for _, h := range c.plain.hashes {
 		c.out.Sketch.Add(h)
+	}
+	if c.firsts != nil {
+		for _, h := range c.plain.hashes {
+			c.firsts.add(h, 1)
+		}
 	}
 	for i := 0; i < n && c.categories != nil; i++ {
 		c.count(c.plain.hashes[i], 1, &c.plain, i)
@@ -114,6 +125,9 @@ func (c *column) indexed(d parquet.Dictionary, indexes []int32) {
 		}
 		c.out.Sketch.Add(c.entries.hashes[i])
 		c.count(c.entries.hashes[i], n, &c.entries, i)
+		if c.firsts != nil {
+			c.firsts.add(c.entries.hashes[i], n)
+		}
 	}
 	if len(c.entries.numbers) == 0 {
 		return
@@ -184,6 +198,9 @@ func (c *column) finish() fingerprint.Column {
 		return *out
 	}
 	out.Distinct = min(int64(math.Round(out.Sketch.Estimate())), c.values)
+	if c.firsts != nil {
+		out.Firsts = c.firsts.share()
+	}
 	if c.categories != nil {
 		all := make([]fingerprint.Value, 0, len(c.categories))
 		for _, v := range c.categories {
