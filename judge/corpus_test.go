@@ -15,6 +15,7 @@ import (
 // tails, and counts that scatter more than independent visits would.
 type corpus struct {
 	seed     uint64
+	meanRows float64 // in an average hour
 	hours    int
 	holidays []holiday
 	clocks   int       // the hour in which Europe's clocks are put on
@@ -33,7 +34,7 @@ type holiday struct {
 
 const (
 	corpusDays  = 180
-	meanRows    = 4000 // in an average hour
+	usualRows   = 4000 // in an average hour
 	trendPerDay = 0.0015
 )
 
@@ -70,13 +71,13 @@ const (
 	wanderEvent    = wanderAgent + 9
 	wanderReferrer = wanderEvent + 6
 	wanderScale    = wanderReferrer + 6 // amount, duration, latency, signed in, late, rejected, visits
-	wanderClocks   = wanderScale + 7 // corrected, not believed
+	wanderClocks   = wanderScale + 7    // corrected, not believed
 	wanderAll      = wanderClocks + 2
 )
 
 func newCorpus(seed uint64) *corpus {
 	r := rand.New(rand.NewPCG(seed, 0xc0))
-	c := &corpus{seed: seed, hours: corpusDays * 24, clocks: (60 + r.IntN(60)) * 24}
+	c := &corpus{seed: seed, meanRows: usualRows, hours: corpusDays * 24, clocks: (60 + r.IntN(60)) * 24}
 	c.launch = (80+r.IntN(15))*24 + r.IntN(24)
 	c.redesign = (125+r.IntN(15))*24 + r.IntN(24)
 	c.holidays = someHolidays(r)

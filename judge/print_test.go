@@ -12,15 +12,20 @@ import (
 // column's counts, quantiles of a sample, numbers of different values to within the
 // error of a sketch.
 type printer struct {
-	visitors []uint32 // the print in which a visitor was last seen
-	items    []uint32
+	bare     bool // of a stage without ids, times and what is known of clocks
+	visitors []counted
+	items    []counted
 	prints   uint32
+	order    []uint32 // values in the order they were seen in
 	sample   []float64
 }
 
 func newPrinter() *printer {
-	return &printer{visitors: make([]uint32, 1<<17), items: make([]uint32, 1<<16), sample: make([]float64, 0, sampleRows)}
+	return &printer{visitors: make([]counted, 1<<17), items: make([]counted, 1<<16)}
 }
+
+// counted is how many rows of a print a value has.
+type counted struct{ print, rows uint32 }
 
 const sampleRows = 500
 
@@ -29,8 +34,6 @@ func (p *printer) print(r *rows) *fingerprint.Fingerprint {
 	f := &fingerprint.Fingerprint{
 		Start: startOf(r.hour), End: startOf(r.hour + 1), Rows: int64(n), Bytes: int64(24 * n), Rejected: int64(r.rejected),
 	}
-	late := count(r.late())
-	f.Late = &late
 	for i, values := range r.text {
 		var counts [256]int64
 		for _, v := range values {
@@ -44,16 +47,24 @@ func (p *printer) print(r *rows) *fingerprint.Fingerprint {
 	for i, values := range r.number {
 		f.Columns = append(f.Columns, number(p, numberNames[i], values, 0))
 	}
-	visitors, items := p.distinct(r)
-	zero := float64(f.Start.Unix())
-	f.Columns = append(f.Columns, number(p, "occurred_at", r.occurred, zero), number(p, "received_at", r.received, zero),
-		truths("signed_in", r.signedIn), truths("time_corrected", r.corrected), truths("time_implausible", r.implausible),
-		fingerprint.Column{Name: "id", Kind: fingerprint.Text, Distinct: roughly(n-r.repeats, n), Sketch: sketch},
-		fingerprint.Column{Name: "visitor", Kind: fingerprint.Text, Nulls: missing(r.visitor), Distinct: roughly(visitors, n), Sketch: sketch},
-		fingerprint.Column{Name: "item", Kind: fingerprint.Text, Distinct: roughly(items, n), Sketch: sketch})
+	f.Columns = append(f.Columns, truths("signed_in", r.signedIn))
+	if !p.bare {
+		p.more(f, r)
+	}
 	slices.SortFunc(f.Columns, func(a, b fingerprint.Column) int { return cmp.Compare(a.Name, b.Name) })
 	f.Measures = measures(r)
 	return f
+}
+
+// more are the ids, the times and what is known of clocks.
+func (p *printer) more(f *fingerprint.Fingerprint, r *rows) {
+	late := count(r.late())
+	f.Late = &late
+	n, zero := r.len(), float64(f.Start.Unix())
+	visitors, items := p.seen(p.visitors, r.visitor), p.seen(p.items, r.item)
+	f.Columns = append(f.Columns, number(p, "occurred_at", r.occurred, zero), number(p, "received_at", r.received, zero),
+		truths("time_corrected", r.corrected), truths("time_implausible", r.implausible),
+		ids(n, r.repeats), text("visitor", missing(r.visitor), visitors, n), text("item", 0, items, n))
 }
 
 func count(flags []bool) (n int64) {
@@ -142,12 +153,16 @@ func number[T float32 | float64](p *printer, name string, values []T, zero float
 		x := float64(v)
 		n, sum, squares = n+1, sum+x, squares+x*x
 		least, most = min(least, x), max(most, x)
-		if len(p.sample) < cap(p.sample) {
-			p.sample = append(p.sample, x)
-		}
+		p.sample = append(p.sample, x)
 	}
 	if n == 0 {
 		return c
+	}
+	if all := len(p.sample); all > sampleRows {
+		for i := range sampleRows {
+			p.sample[i] = p.sample[i*all/sampleRows]
+		}
+		p.sample = p.sample[:sampleRows]
 	}
 	c.Sampled = int64(len(p.sample))
 	c.Distinct, c.Sketch = roughly(int(n), int(n)), sketch
@@ -160,20 +175,55 @@ func number[T float32 | float64](p *printer, name string, values []T, zero float
 	return c
 }
 
-// distinct counts different visitors and items.
-func (p *printer) distinct(r *rows) (visitors, items int) {
+// values are how many different ones there are, and the share of rows that are the
+// first with theirs, among as many of them as scan looks at.
+type values struct {
+	distinct int
+	firsts   float64
+}
+
+// looked is about how many values scan looks at of many.
+const looked = fingerprint.FirstsValues * 3 / 4
+
+// seen counts values that are not 0.
+func (p *printer) seen(counts []counted, of []uint32) (v values) {
 	p.prints++
-	for i, v := range r.visitor {
-		if v != 0 && p.visitors[v%uint32(len(p.visitors))] != p.prints {
-			p.visitors[v%uint32(len(p.visitors))] = p.prints
-			visitors++
+	p.order = p.order[:0]
+	for _, x := range of {
+		if x == 0 {
+			continue
 		}
-		if p.items[r.item[i]] != p.prints {
-			p.items[r.item[i]] = p.prints
-			items++
+		at := &counts[x%uint32(len(counts))]
+		if at.print != p.prints {
+			*at = counted{print: p.prints}
+			p.order = append(p.order, x)
 		}
+		at.rows = min(at.rows+1, fingerprint.FirstsRows)
 	}
-	return visitors, items
+	v.distinct = len(p.order)
+	var sampled, rows uint32
+	for _, x := range p.order {
+		if x*2654435761>>20*uint32(v.distinct)>>12 > looked {
+			continue
+		}
+		sampled, rows = sampled+1, rows+counts[x%uint32(len(counts))].rows
+	}
+	v.firsts = float64(sampled) / float64(max(1, rows))
+	return v
+}
+
+func text(name string, nulls int64, v values, rows int) fingerprint.Column {
+	return fingerprint.Column{
+		Name: name, Kind: fingerprint.Text, Nulls: nulls, Distinct: roughly(v.distinct, rows), Firsts: &v.firsts, Sketch: sketch,
+	}
+}
+
+// ids are of n rows, of which some have the id of another.
+func ids(n, repeats int) fingerprint.Column {
+	share := float64(repeats) / float64(max(1, n-repeats)) // of the ids
+	sampled := float64(min(n-repeats, looked))
+	off := math.Sqrt(share*max(0, 1-share)/max(1, sampled)) * normal[uint32(n*31+repeats)*2654435761>>20]
+	return text("id", 0, values{n - repeats, 1 / (1 + min(max(0, share+off), 1))}, n)
 }
 
 // measures are two that an owner might ask for: money per row, purchases per click.

@@ -103,7 +103,7 @@ var (
 // rows are the rows of one partition, column by column.
 type rows struct {
 	visitor  []uint32 // 0 is NULL
-	item     []uint16
+	item     []uint32
 	text     [texts][]uint8
 	number   [numbers][]float32 // NaN is NULL
 	signedIn []bool
@@ -196,7 +196,7 @@ func (c *corpus) rows(hour int) *rows {
 }
 
 func newRows(n int) *rows {
-	out := &rows{visitor: make([]uint32, n), item: make([]uint16, n), signedIn: make([]bool, n), times: newTimes(n)}
+	out := &rows{visitor: make([]uint32, n), item: make([]uint32, n), signedIn: make([]bool, n), times: newTimes(n)}
 	for i := range out.text {
 		out.text[i] = make([]uint8, n)
 	}
@@ -224,8 +224,9 @@ func (c *corpus) mix(hour int) (*mix, float64) {
 		signedIn, m.duration = signedIn*1.5, m.duration*1.4
 	}
 	m.signedIn = uint64(4096 * signedIn)
-	expected := meanRows * sum * math.Exp(c.volume[hour])
-	m.visitors = expected/1.7*scale(6) + 1
+	expected := c.meanRows * sum * math.Exp(c.volume[hour])
+	// With more traffic than usual there are more visitors, and each does more.
+	m.visitors = expected/1.7*scale(6)/math.Exp((c.volume[hour]-trendPerDay*float64(hour)/24)/2) + 1
 	return m, expected
 }
 
@@ -298,7 +299,7 @@ func (m *mix) row(r *rand.Rand, out *rows, i int) {
 	out.text[event][i], out.text[referrer][i] = what, m.referrer[at(b, 0)]
 	out.signedIn[i] = at(b, 1) < m.signedIn
 	out.visitor[i] = 1 + uint32(m.visitors*regular(x>>32))
-	out.item[i] = uint16(math.Exp2(14 * float64(x&0xffffffff) / (1 << 32)))
+	out.item[i] = uint32(math.Exp2(14 * float64(x&0xffffffff) / (1 << 32)))
 	missing := float32(math.NaN())
 	out.number[amount][i], out.number[duration][i] = missing, missing
 	if what == purchase {
