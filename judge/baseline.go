@@ -69,6 +69,16 @@ func newBaseline(v Version, h History) *baseline {
 	return b
 }
 
+// few says whether the judged version has too few rows, and should have.
+func (b *baseline) few() bool {
+	if b.rows == nil || b.rows[0][0] >= math.Log1p(MinRows) {
+		return false
+	}
+	rows := *b.rows
+	rows[0][0] = math.NaN()
+	return median(rows.cells(0, seasons)) < math.Log1p(MinRows)
+}
+
 // accept notes which of the last hours were approved, and the columns of what was
 // within the last weeks.
 func (b *baseline) accept(v Version, h History) {
@@ -127,11 +137,21 @@ func (b *baseline) allKeys() []fingerprint.Metric {
 		for _, m := range b.versions[i].Metrics {
 			if at := [2]string{m.Column, m.Name}; strings.HasPrefix(m.Name, ValuePrefix) && !have[at] {
 				have[at] = true
-				keys = append(slices.Clip(keys), fingerprint.Metric{Name: m.Name, Column: m.Column})
+				keys = append(slices.Clip(keys), fingerprint.Metric{Name: m.Name, Column: m.Column, Of: b.judged.of(m.Column)})
 			}
 		}
 	}
 	return keys
+}
+
+// of is how many values of a column the shares of each are of.
+func (v Version) of(column string) int64 {
+	for _, m := range v.Metrics {
+		if m.Column == column && m.Name == "top" {
+			return m.Of
+		}
+	}
+	return 0
 }
 
 // gather reads the values of all metrics on record, version by version, and the mean

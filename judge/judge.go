@@ -34,13 +34,18 @@ type Verdict struct {
 	// Score is how seldom chance alone would do this to any of the metrics: 3 is
 	// once in 1000 partitions, 0 is nothing unusual. It is at most MaxScore.
 	Score float64
-	// Points are the partitions compared with; with fewer than MinPoints nothing is judged.
+	// Points are the partitions compared with; with fewer than MinPoints nothing is judged, nor
+	// of few rows; see MinRows.
 	Points   int
 	Findings []Finding // those that matter, the weightiest first; none if Severity is None
 }
 
 // MinPoints are the partitions that any statistical judgement needs.
 const MinPoints = 14
+
+// MinRows are the rows that a partition should have for its statistics to be judged: if
+// neither the judged one has so many nor half of those it is compared with, it is not.
+const MinRows = 100
 
 // MaxScore bounds scores, which grow without limit where chance is out of the question.
 const MaxScore = 99

@@ -206,7 +206,7 @@ func TestPaired(t *testing.T) {
 // The judge's time does not depend on how long the history is: of two years of hours it
 // reads those that Wanted names.
 func BenchmarkTemporal(b *testing.B) {
-	s := newStreamOf(tuningSeeds[0], firstHour+24)
+	s := newStream(tuningSeeds[0], events, firstHour+24)
 	at := startOf(firstHour + 12)
 	oldest := at.Add(-2 * 365 * 24 * time.Hour)
 	h := judge.History{Every: time.Hour}
@@ -233,4 +233,66 @@ func wide(metrics []fingerprint.Metric) []fingerprint.Metric {
 		}
 	}
 	return wide
+}
+
+// Rows lost at random are found by both that there are fewer and that more are first
+// ones, where either alone would do for a warning at most; not if both move as traffic
+// moves them.
+func TestThinning(t *testing.T) {
+	at := startOf(3000)
+	with := func(r *rand.Rand, v judge.Version, firsts float64) judge.Version {
+		v.Metrics = append(v.Metrics, fingerprint.Metric{
+			Name: "firsts", Column: "visitor", Value: (.4 + .01*r.NormFloat64()) * firsts, Error: .008, Of: 4000,
+		})
+		return v
+	}
+	for _, test := range []struct {
+		rows, firsts float64
+		hold         bool
+	}{{1, 1, false}, {.88, 1.14, true}, {1.2, .86, true}, {.88, 1, false}, {1, 1.14, false}, {.88, .86, false}} {
+		r := rand.New(rand.NewPCG(7, 7))
+		h := history(r, at, 1900, 1)
+		for i, v := range h.Versions {
+			h.Versions[i] = with(r, v, 1)
+		}
+		v := judge.Temporal(with(r, simple(r, at, test.rows), test.firsts), h)
+		if (v.Severity == judge.Hold) != test.hold {
+			t.Errorf("%g times the rows and %g times the first ones: %s, %.1f, %v", test.rows, test.firsts, v.Severity, v.Score, v.Findings)
+		}
+	}
+}
+
+// Of few rows nothing is said, but that of many few are left is.
+func TestFewRows(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	at := startOf(3000)
+	if v := judge.Temporal(spoil(simple(r, at, .02), 3, 100), history(r, at, 1900, .02)); v.Severity != judge.None || v.Points == 0 {
+		t.Errorf("of %d rows or so: %+v", judge.MinRows/2, v)
+	}
+	if v := judge.Temporal(simple(r, at, .02), history(r, at, 1900, 1)); v.Severity != judge.Hold {
+		t.Errorf("few of many: %+v", v)
+	}
+	if v := judge.Temporal(simple(r, at, 1), history(r, at, 1900, .02)); v.Severity != judge.Hold {
+		t.Errorf("many where there were few: %+v", v)
+	}
+}
+
+// Times are judged by quantiles, from the start of their partition on.
+func TestMetricsOfTimes(t *testing.T) {
+	start := startOf(10)
+	zero := float64(start.Unix())
+	f := &fingerprint.Fingerprint{Start: start, End: start.Add(time.Hour), Rows: 1000, Columns: []fingerprint.Column{{
+		Name: "at", Kind: fingerprint.Time, Mean: new(zero + 1e9), Min: new(zero), Max: new(zero + 1e12),
+		Quantiles: []float64{zero, zero + 180, zero + 1800, zero + 3420, zero + 1e12},
+	}}}
+	got := map[string]float64{}
+	for _, m := range judge.Metrics(f) {
+		if m.Column == "at" {
+			got[m.Name] = m.Value
+		}
+	}
+	want := map[string]float64{"nulls": 0, "p5": 180, "p25": 900, "p50": 1800, "p75": 2700, "p95": 3420}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
 }

@@ -15,12 +15,13 @@ const significant = 4
 // What nobody would call a change, however exactly it is known.
 const (
 	smallShare = .002 // of shares and entropies
+	smallLate  = .005 // of the share of late rows, which are there after all
 	smallRatio = .01  // of everything else
 )
 
 // distrust of forecasts for a column after a shift of it was approved. It need not have
 // moved by as much at all hours: what shows at noon may not have shown in the morning.
-const distrust = 2
+const distrust = 1.5
 
 // Errors are taken to have at most so many degrees of freedom: what people do has
 // heavier tails than a normal variable, however many errors are on record.
@@ -65,7 +66,7 @@ func (b *baseline) judge(k int) (Finding, float64) {
 		}
 	}
 	found := &best
-	if slices.Contains(b.moved, key.Column) {
+	if slices.Contains(b.moved, key.Column) && !m.isNew(found) {
 		found.scale *= distrust
 	}
 	switch {
@@ -76,6 +77,11 @@ func (b *baseline) judge(k int) (Finding, float64) {
 	default:
 		return m.finding(found), studentTail(found.z(), min(found.dof, columnTails))
 	}
+}
+
+// isNew says whether next to nothing is expected, which it is at all hours.
+func (m *metric) isNew(c *candidate) bool {
+	return m.key.Of > 0 && m.value[0][0]-c.error < smallShare
 }
 
 // explanation is a way to see the past: which of the last hours are of the level that
@@ -133,14 +139,19 @@ func (m *metric) least(e explanation, depth int) (found *candidate) {
 	if !m.stirs(all) {
 		return nil
 	}
+	var least float64
 	for i := range all {
 		c := &all[i]
 		c.measure(c.grid)
-		c.scale = max(c.scale, m.floor(c))
-		if found == nil || c.scale < found.scale {
-			found = c
+		scale := max(c.scale, m.floor(c))
+		if m.key.Of > 0 { // what sampling gives of the share that is forecast is no merit of a forecast
+			scale = max(c.scale, smallShare, m.error)
+		}
+		if found == nil || scale < least {
+			found, least = c, scale
 		}
 	}
+	found.scale = max(found.scale, m.floor(found))
 	return found
 }
 
@@ -176,7 +187,19 @@ func (m *metric) stirs(all []candidate) bool {
 // negligible is what sampling may do, or what is usual by the least scale there can be.
 func (m *metric) negligible(c *candidate) bool {
 	off := math.Abs(c.error)
-	return off <= usual*m.floor(c) || !m.key.Count && off <= significant*m.error
+	return off <= usual*m.floor(c) || !m.key.Count && off <= significant*m.sampling(c)
+}
+
+// sampling is the standard error that sampling alone gives the metric if the forecast is
+// right: a value that nobody had before is not less unusual for being seen often.
+func (m *metric) sampling(c *candidate) float64 {
+	if m.key.Of == 0 {
+		return m.error
+	}
+	p := m.value[0][0] - c.error
+	least := fingerprint.FloorRows / 2 / float64(m.key.Of)
+	p = min(max(p, least, 0), max(1-least, .5))
+	return math.Sqrt(p * (1 - p) / float64(m.key.Of))
 }
 
 // floor is the least scale of a forecast's errors, whatever the past says.
@@ -185,8 +208,10 @@ func (m *metric) floor(c *candidate) float64 {
 	case m.key.Count:
 		least := min(m.value[0][0], m.value[0][0]-c.error)
 		return max(smallRatio, math.Exp(-least/2), m.error/math.Exp(least))
+	case m.key.Name == "late":
+		return max(smallLate, m.sampling(c))
 	case isShare(m.key):
-		return max(smallShare, m.error)
+		return max(smallShare, m.sampling(c))
 	default:
 		return max(smallRatio*math.Abs(m.value[0][0]-c.error), m.error, math.SmallestNonzeroFloat64)
 	}
@@ -195,7 +220,7 @@ func (m *metric) floor(c *candidate) float64 {
 // isShare says whether values are shares of 1.
 func isShare(m fingerprint.Metric) bool {
 	switch m.Name {
-	case "rejected", "late", "nulls", "top", "entropy":
+	case "rejected", "late", "nulls", firsts, "top", "entropy":
 		return !m.Count
 	}
 	return strings.HasPrefix(m.Name, ValuePrefix)
@@ -212,7 +237,7 @@ func (m *metric) finding(c *candidate) Finding {
 	seen := m.value[0][0]
 	expected := seen - c.error
 	f := Finding{
-		Metric: m.key.Name, Column: m.key.Column, Share: isShare(m.key), Seen: back(seen), Z: c.z(),
+		Metric: m.key.Name, Column: m.key.Column, Share: isShare(m.key) && m.key.Name != "entropy", Seen: back(seen), Z: c.z(),
 		Expected: back(expected), Low: back(expected - usual*c.scale), High: back(expected + usual*c.scale),
 	}
 	if f.Share {

@@ -31,11 +31,19 @@ type stream struct {
 	waiting  []judge.Accepted // held, to be approved
 }
 
-func newStream(seed uint64) *stream { return newStreamOf(seed, corpusDays*24) }
+// setting is what kind of stage it is.
+type setting struct {
+	name string
+	rows float64 // in an average hour
+	bare bool    // without ids of events and visitors, times and what is known of clocks
+}
 
-// newStreamOf has the fingerprints of the first hours.
-func newStreamOf(seed uint64, hours int) *stream {
+var events = setting{name: "events", rows: usualRows}
+
+// newStream has the fingerprints of the first hours.
+func newStream(seed uint64, of setting, hours int) *stream {
 	s := &stream{corpus: newCorpus(seed), printer: newPrinter()}
+	s.corpus.meanRows, s.printer.bare = of.rows, of.bare
 	for hour := range hours {
 		f := s.printer.print(s.corpus.rows(hour))
 		s.prints = append(s.prints, f)
@@ -153,8 +161,8 @@ func (t *tally) dirty(s spoiling, severity judge.Severity) {
 
 // run plays a corpus to the gate, and to the others, which are given the good history
 // whatever they said of it.
-func run(seed uint64, others []rival) []*tally {
-	s := newStream(seed)
+func run(seed uint64, of setting, others []rival) []*tally {
+	s := newStream(seed, of, corpusDays*24)
 	tallies := make([]*tally, 1+len(others))
 	for i := range tallies {
 		tallies[i] = newTally()
@@ -200,7 +208,7 @@ func severityOf(alarm bool) judge.Severity {
 }
 
 // runAll plays the corpora of several seeds, two at a time.
-func runAll(seeds []uint64, others []rival) []*tally {
+func runAll(seeds []uint64, of setting, others []rival) []*tally {
 	sums := make([]*tally, 1+len(others))
 	for i := range sums {
 		sums[i] = newTally()
@@ -212,7 +220,7 @@ func runAll(seeds []uint64, others []rival) []*tally {
 		wait.Go(func() {
 			turns <- struct{}{}
 			defer func() { <-turns }()
-			tallies := run(seed, others)
+			tallies := run(seed, of, others)
 			mu.Lock()
 			defer mu.Unlock()
 			for i := range sums {

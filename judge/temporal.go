@@ -98,10 +98,11 @@ func around(lags []int, length, seasons int) []int {
 func Temporal(v Version, h History) Verdict {
 	b := newBaseline(v, h)
 	verdict := Verdict{Severity: None, Points: b.points}
-	if b.points < MinPoints {
+	if b.points < MinPoints || b.few() {
 		return verdict
 	}
-	weights := weigh(b.keys)
+	thin := newThinning(b.keys)
+	weights := weigh(b.keys, thin.weight)
 	for i := range b.keys {
 		f, surprise := b.judge(i)
 		if surprise == 0 {
@@ -110,7 +111,9 @@ func Temporal(v Version, h History) Verdict {
 		f.Weight = min(MaxScore, max(0, surprise+math.Log10(weights[i])))
 		verdict.Score = max(verdict.Score, f.Weight)
 		verdict.Findings = append(verdict.Findings, f)
+		thin.add(f, surprise)
 	}
+	verdict.Score = max(verdict.Score, thin.join(verdict.Findings))
 	return conclude(verdict, limitsOf(h.Every))
 }
 
@@ -148,8 +151,8 @@ func conclude(v Verdict, l limits) Verdict {
 // rows lost show nowhere else.
 const rowsWeight = .4
 
-// weigh gives each metric its part of the budget; the parts sum to 1.
-func weigh(keys []fingerprint.Metric) []float64 {
+// weigh gives each metric its part of the budget; with that of thinning the parts sum to 1.
+func weigh(keys []fingerprint.Metric, thin float64) []float64 {
 	sizes := make(map[string]int)
 	family := func(m fingerprint.Metric) string {
 		if m.Column == "" {
@@ -160,15 +163,20 @@ func weigh(keys []fingerprint.Metric) []float64 {
 	for _, m := range keys {
 		sizes[family(m)]++
 	}
-	rest, families := 1., len(sizes)
-	if sizes["\x00rows"] > 0 && families > 1 {
-		rest, families = 1-rowsWeight, families-1
+	rows, rest, families := rowsWeight-thin/2, 1-thin, len(sizes)
+	switch {
+	case sizes["\x00rows"] == 0:
+		rows = 0
+	case families == 1:
+		rows = rest
+	default:
+		rest, families = rest-rows, families-1
 	}
 	weights := make([]float64, len(keys))
 	for i, m := range keys {
 		weights[i] = rest / float64(families*sizes[family(m)])
-		if isRows(m) && len(sizes) > 1 {
-			weights[i] = rowsWeight
+		if isRows(m) {
+			weights[i] = rows
 		}
 	}
 	return weights
