@@ -76,6 +76,7 @@ type Converger struct {
 
 	sums      sums       // what versions of completeness say
 	vectors   vectors    // what fingerprints come to, for comparing
+	prints    fingerprint.Encoder
 	deploying sync.Mutex // held for one change of definitions at a time
 
 	mu       sync.Mutex

@@ -205,7 +205,7 @@ func (c *Converger) judgeFound(ctx context.Context, a *answer) error {
 		return err
 	}
 	if !known || news {
-		if b.Fingerprint, err = encodeFingerprint(print); err != nil {
+		if b.Fingerprint, err = c.encodeFingerprint(print); err != nil {
 			return err
 		}
 	}
@@ -279,7 +279,7 @@ func (c *Converger) judgeBuilt(ctx context.Context, a *answer, print *fingerprin
 	if err != nil {
 		return err
 	}
-	if b.Fingerprint, err = encodeFingerprint(print); err != nil {
+	if b.Fingerprint, err = c.encodeFingerprint(print); err != nil {
 		return err
 	}
 	v := a.stage.gate.judge(print, isOpen(b.Task), m)
@@ -349,9 +349,9 @@ func decodeFingerprint(b []byte) (*fingerprint.Fingerprint, error) {
 	return fingerprint.Decode(b)
 }
 
-func encodeFingerprint(f *fingerprint.Fingerprint) ([]byte, error) {
+func (c *Converger) encodeFingerprint(f *fingerprint.Fingerprint) ([]byte, error) {
 	if f == nil {
 		return nil, nil
 	}
-	return fingerprint.Encode(f)
+	return c.prints.Encode(f)
 }

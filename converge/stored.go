@@ -169,5 +169,5 @@ func (c *Converger) surveyStored(ctx context.Context, q dataset.Promoted, needs 
 	if err != nil {
 		return nil, err
 	}
-	return encodeFingerprint(print)
+	return c.encodeFingerprint(print)
 }

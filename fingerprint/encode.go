@@ -10,6 +10,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Limit is the most bytes that Encode returns.
@@ -43,13 +44,25 @@ func details() []detail {
 	}
 }
 
+// Encode is that of an Encoder for one fingerprint.
+func Encode(f *Fingerprint) ([]byte, error) {
+	var e Encoder
+	return e.Encode(f)
+}
+
+// Encoder encodes many fingerprints, also at the same time: the compressor, which
+// is larger than any of them, is made once. Its zero value can be used.
+type Encoder struct {
+	compressors sync.Pool // of *flate.Writer
+}
+
 // Encode writes a fingerprint compactly, in at most Limit bytes: it keeps less of
 // each column where there are many. It fails if the measures and checks alone are
 // too many.
-func Encode(f *Fingerprint) ([]byte, error) {
+func (e *Encoder) Encode(f *Fingerprint) ([]byte, error) {
 	steps := details()
 	for i, d := range steps {
-		if out, err := pack(f.reduced(d, i > 0)); err != nil || len(out) <= Limit {
+		if out, err := e.pack(f.reduced(d, i > 0)); err != nil || len(out) <= Limit {
 			return out, err
 		}
 	}
@@ -58,7 +71,7 @@ func Encode(f *Fingerprint) ([]byte, error) {
 		n -= max(1, n/8)
 		least.Omitted += len(least.Columns) - n
 		least.Columns = least.Columns[:n]
-		if out, err := pack(least); err != nil || len(out) <= Limit {
+		if out, err := e.pack(least); err != nil || len(out) <= Limit {
 			return out, err
 		}
 	}
@@ -66,7 +79,7 @@ func Encode(f *Fingerprint) ([]byte, error) {
 		len(f.Measures), len(f.Checks), Limit)
 }
 
-func pack(f *Fingerprint) ([]byte, error) {
+func (e *Encoder) pack(f *Fingerprint) ([]byte, error) {
 	plain, err := json.Marshal(f)
 	if err != nil {
 		return nil, fmt.Errorf("encode a fingerprint: %w", err)
@@ -76,10 +89,14 @@ func pack(f *Fingerprint) ([]byte, error) {
 	}
 	var out bytes.Buffer
 	out.WriteByte(version)
-	w, err := flate.NewWriter(&out, flate.DefaultCompression)
-	if err != nil {
-		return nil, err
+	w, ok := e.compressors.Get().(*flate.Writer)
+	if !ok {
+		if w, err = flate.NewWriter(nil, flate.DefaultCompression); err != nil {
+			return nil, err
+		}
 	}
+	defer e.compressors.Put(w)
+	w.Reset(&out)
 	if _, err := w.Write(plain); err != nil {
 		return nil, err
 	}
