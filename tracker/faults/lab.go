@@ -23,7 +23,9 @@ import (
 type lab struct {
 	dir      string
 	trackers []tracker
+	modules  string // where the packages are; "": nowhere
 	binary   string
+	server   *url.URL
 	reedbed  *exec.Cmd
 	sites    *http.Server
 	way      *http.Server
@@ -44,8 +46,8 @@ const (
 	cut        // the connection ends without an answer
 )
 
-func newLab(ctx context.Context, dir string, trackers []tracker) (*lab, error) {
-	l := &lab{dir: dir, trackers: trackers, binary: filepath.Join(dir, "reedbed"), faults: map[string]fault{}}
+func newLab(ctx context.Context, dir, modules string, trackers []tracker) (*lab, error) {
+	l := &lab{dir: dir, modules: modules, trackers: trackers, binary: filepath.Join(dir, "reedbed"), faults: map[string]fault{}}
 	if out, err := exec.CommandContext(ctx, "go", "build", "-o", l.binary, "./cmd/reedbed").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build reedbed: %w\n%s", err, out)
 	}
@@ -59,12 +61,11 @@ func newLab(ctx context.Context, dir string, trackers []tracker) (*lab, error) {
 		return nil, err
 	}
 	l.sitePort, l.wayPort = sites.Addr().(*net.TCPAddr).Port, way.Addr().(*net.TCPAddr).Port
-	server, err := l.up(ctx)
-	if err != nil {
+	if l.server, err = l.up(ctx); err != nil {
 		return nil, err
 	}
 	l.sites = &http.Server{Handler: http.HandlerFunc(l.site), ReadHeaderTimeout: time.Minute}
-	l.way = &http.Server{Handler: l.between(server), ReadHeaderTimeout: time.Minute}
+	l.way = &http.Server{Handler: l.between(l.server), ReadHeaderTimeout: time.Minute}
 	go func() { _ = l.sites.Serve(sites) }()
 	go func() { _ = l.way.Serve(way) }()
 	return l, nil

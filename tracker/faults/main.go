@@ -45,29 +45,32 @@ func run(ctx context.Context, only, letters string, atOnce int) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	trackers, err := load(ctx, only)
+	trackers, modules, err := load(ctx, only)
 	if err != nil {
 		return err
 	}
-	l, err := newLab(ctx, dir, trackers)
+	l, err := newLab(ctx, dir, modules, trackers)
 	if err != nil {
 		return err
 	}
-	err = l.try(ctx, chromium, letters, atOnce)
+	browser, stop := start(ctx, chromium, dir)
+	defer stop()
+	if err := chromedp.Do(browser); err != nil {
+		return errors.Join(fmt.Errorf("start chromium: %w", err), l.close())
+	}
+	page, err := l.page(browser)
 	if err == nil {
-		err = l.report(ctx)
+		err = l.try(browser, letters, atOnce)
+	}
+	if err == nil {
+		err = errors.Join(l.report(ctx), page.print(modules != ""))
 	}
 	return errors.Join(err, l.close())
 }
 
 // try puts every tracker into every case. The cases of one tracker follow each
 // other, in an origin of their own each.
-func (l *lab) try(ctx context.Context, chromium, letters string, atOnce int) error {
-	browser, stop := start(ctx, chromium, l.dir)
-	defer stop()
-	if err := chromedp.Do(browser); err != nil {
-		return fmt.Errorf("start chromium: %w", err)
-	}
+func (l *lab) try(browser context.Context, letters string, atOnce int) error {
 	var all sync.WaitGroup
 	places := make(chan struct{}, atOnce)
 	failed := make([]error, len(l.trackers))

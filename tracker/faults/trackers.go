@@ -36,45 +36,46 @@ type tracker struct {
 	script  []byte // defines tell
 }
 
-// load bundles the adapters with the packages they use. Without npm there is
-// only ours.
-func load(ctx context.Context, only string) ([]tracker, error) {
+// load bundles the adapters with the packages they use, which are in modules.
+// Without npm there is only ours.
+func load(ctx context.Context, only string) (trackers []tracker, modules string, err error) {
 	wanted := func(name string) bool { return only == "" || slices.Contains(strings.Split(only, ","), name) }
 	ours, err := bundle("ours", "")
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	trackers := []tracker{{name: "ours", script: ours}}
+	if wanted("ours") {
+		trackers = append(trackers, tracker{name: "ours", script: ours})
+	}
+	modules, err = install(ctx)
+	if errors.Is(err, exec.ErrNotFound) {
+		fmt.Println("SKIPPED: the other trackers and axe: npm is not installed (Debian: apt-get install npm)")
+		return trackers, "", nil
+	} else if err != nil {
+		return nil, "", err
+	}
 	var pinned struct {
 		Dependencies map[string]string `json:"dependencies"`
 	}
 	if err := json.Unmarshal(packageJSON, &pinned); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	others := map[string]string{
-		"segment": "@segment/analytics-next", "posthog": "posthog-js", "snowplow": "@snowplow/browser-tracker",
-		"plausible": "plausible-tracker", "jitsu": "@jitsu/js",
-	}
-	if only == "ours" {
-		return trackers, nil
-	}
-	modules, err := install(ctx)
-	if errors.Is(err, exec.ErrNotFound) {
-		fmt.Println("SKIPPED: the other trackers: npm is not installed (Debian: apt-get install npm)")
-		return trackers, nil
-	} else if err != nil {
-		return nil, err
-	}
-	for _, name := range []string{"segment", "snowplow", "posthog", "plausible", "jitsu"} {
-		if wanted(name) {
+	for _, other := range [][2]string{
+		{"segment", "@segment/analytics-next"},
+		{"snowplow", "@snowplow/browser-tracker"},
+		{"posthog", "posthog-js"},
+		{"plausible", "plausible-tracker"},
+		{"jitsu", "@jitsu/js"},
+	} {
+		if name := other[0]; wanted(name) {
 			script, err := bundle(name, modules)
 			if err != nil {
-				return nil, err
+				return nil, "", err
 			}
-			trackers = append(trackers, tracker{name, pinned.Dependencies[others[name]], script})
+			trackers = append(trackers, tracker{name, pinned.Dependencies[other[1]], script})
 		}
 	}
-	return slices.DeleteFunc(trackers, func(t tracker) bool { return !wanted(t.name) }), nil
+	return trackers, modules, nil
 }
 
 // install puts the pinned packages into the user's cache, once, and returns

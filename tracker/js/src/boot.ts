@@ -14,7 +14,7 @@ export const boot = (automatic?: (tracker: Tracker, off?: string) => void): void
       app: { name: d.app, version: d.version },
     }))
     before?.forEach(tracker.push)
-    automatic?.(tracker, d.off)
+    if (automatic) setTimeout(automatic, 0, tracker, d.off)
   }
   // A page that is rendered ahead has no visitor yet.
   if ((document as any).prerendering) document.addEventListener("prerenderingchange", go)

@@ -96,12 +96,11 @@ export const load = (options: Options): Tracker => {
     const chosen: string[] = []
     const events: string[] = []
     let size = 99
-    const all = consent == "1" ? keys("q") : []
+    const all = consent == "1" ? keys("q").filter(key => !leaving.has(key)) : []
     queued = all.length
     for (const key of all) {
       const text = get(key)!
-      const more = new Blob([text]).size + 1
-      if (leaving.has(key)) continue
+      const more = new TextEncoder().encode(text).length + 1
       if (chosen[0] && (size + more > bytes || chosen.length >= count)) break
       size += more
       chosen.push(key)
@@ -139,7 +138,7 @@ export const load = (options: Options): Tracker => {
       const [chosen, size, body] = pack(Limit.Bytes)
       if (!chosen[0]) return 0
       const keepalive = size < Limit.Leaving
-      if (keepalive) chosen.forEach(key => leaving.add(key))
+      if (keepalive) chosen.forEach(leaving.add, leaving)
       flying = size
       let status
       let asked = 0
@@ -159,7 +158,7 @@ export const load = (options: Options): Tracker => {
         status = 0
       }
       flying = 0
-      chosen.forEach(key => leaving.delete(key))
+      chosen.forEach(leaving.delete, leaving)
       if (status == 1) {
         chosen.forEach(remove)
         answered(body)
@@ -180,7 +179,7 @@ export const load = (options: Options): Tracker => {
   const leave = () => {
     const [chosen, , body] = pack(Limit.Leaving - flying)
     const sent = chosen[0] && navigator.sendBeacon?.(url, body)
-    if (sent) chosen.forEach(key => leaving.add(key))
+    if (sent) chosen.forEach(leaving.add, leaving)
     // What only memory holds takes the place of the oldest.
     for (const key of keys("q", [memory])) {
       let oldest: string
@@ -192,7 +191,7 @@ export const load = (options: Options): Tracker => {
   const tracker: Tracker = {
     track: (name, properties) => record("track", properties, name),
     page: properties => {
-      if (here && here != location.href) referrer = here
+      referrer = here || referrer
       here = location.href
       record("page", properties)
     },
