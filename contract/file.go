@@ -26,12 +26,20 @@ type File struct {
 func Parse(file string, text []byte) (*File, []Problem) {
 	var doc strictyaml.Value
 	if err := strictyaml.Decode(text, &doc); err != nil {
-		p := Problem{File: file, What: err.Error(), Fix: "check the indentation"}
-		if e, ok := errors.AsType[*strictyaml.Error](err); ok {
-			p.What, p.Line = e.What, min(e.Line, 1+strings.Count(string(text), "\n"))
-		}
-		return nil, []Problem{p}
+		return nil, []Problem{unreadable(file, text, err)}
 	}
+	return read(file, doc)
+}
+
+func unreadable(file string, text []byte, err error) Problem {
+	p := Problem{File: file, What: err.Error(), Fix: "check the indentation"}
+	if e, ok := errors.AsType[*strictyaml.Error](err); ok {
+		p.What, p.Line = e.What, min(e.Line, 1+strings.Count(string(text), "\n"))
+	}
+	return p
+}
+
+func read(file string, doc strictyaml.Value) (*File, []Problem) {
 	r := reader{file: file}
 	f := File{Path: file, Name: strings.TrimSuffix(path.Base(file), path.Ext(file))}
 	r.each(strictyaml.Field{Line: 1, Value: doc}, "the contract", keys{

@@ -20,6 +20,8 @@ import (
 type contractCmd struct {
 	Check   contractCheckCmd   `cmd:"" help:"Check the contracts of a project against its stages and their columns."`
 	Explain contractExplainCmd `cmd:"" help:"Say what is promised and expected of a dataset, by whom, and when it is judged."`
+	Export  contractExportCmd  `cmd:"" help:"Write a contract in the format of the Open Data Contract Standard."`
+	Import  contractImportCmd  `cmd:"" help:"Take over a document of the Open Data Contract Standard as a file of contracts/."`
 }
 
 type contractCheckCmd struct {
@@ -132,7 +134,7 @@ func checkedInWords(good []checkedFile, others []string) string {
 		}
 	}
 	for _, file := range others {
-		fmt.Fprintf(&b, "other %s: an ODCS contract, which is named in plans and not judged\n", file)
+		fmt.Fprintf(&b, "other %s: an ODCS contract, which is named in plans and not judged; take it over: reedbed contract import FILE\n", file)
 	}
 	if b.Len() == 0 {
 		return "there are no contracts\n"
