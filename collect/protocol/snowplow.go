@@ -18,10 +18,11 @@ func readSnowplow(d *Decoder, members []strictjson.Member) {
 	var s snowplowEvent
 	query := d.shared.observed.query.members
 	for i := range members {
-		won := slices.ContainsFunc(query, func(q strictjson.Member) bool { return bytes.Equal(q.Key, members[i].Key) })
-		if !won {
-			d.snowplowField(&s, &members[i])
+		m := &members[i]
+		if len(query) > 0 && slices.ContainsFunc(query, func(q strictjson.Member) bool { return bytes.Equal(q.Key, m.Key) }) {
+			continue
 		}
+		d.snowplowField(&s, m)
 	}
 	for i := range query {
 		d.snowplowField(&s, &query[i])
