@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/reedbed/reedbed/fingerprint"
 )
@@ -183,7 +184,9 @@ func (a *Anomaly) Key() string {
 }
 
 // Title says in one line what is wrong, in words that stay the same while it is.
-func (a *Anomaly) Title() string {
+func (a *Anomaly) Title() string { return printable(a.title()) }
+
+func (a *Anomaly) title() string {
 	switch a.Kind {
 	case Refused:
 		return fmt.Sprintf("%s: more is refused than usual", a.Series)
@@ -211,5 +214,18 @@ func (a *Anomaly) Detail() string {
 			lines = append(lines, "with it: "+line)
 		}
 	}
+	for i := range lines {
+		lines[i] = printable(lines[i])
+	}
 	return strings.Join(lines, "\n")
+}
+
+// printable keeps what clients put into names from doing anything in a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, s)
 }

@@ -135,10 +135,10 @@ func (r *record) carries(q question, part Series) bool {
 }
 
 // holds says whether the share that was unusual is as expected in other rows.
-func (x *answer) holds(k Kind, o *Observation) bool {
+func (a *answer) holds(k Kind, o *Observation) bool {
 	metrics, n := o.metrics(k)
-	i := slices.IndexFunc(metrics, func(m fingerprint.Metric) bool { return m.Name == x.metric })
-	return n >= fewShares && i >= 0 && metrics[i].Value >= x.low && metrics[i].Value <= x.high
+	i := slices.IndexFunc(metrics, func(m fingerprint.Metric) bool { return m.Name == a.metric })
+	return n >= fewShares && i >= 0 && metrics[i].Value >= a.low && metrics[i].Value <= a.high
 }
 
 // usualShare is the median share of a part in earlier hours.
@@ -173,7 +173,7 @@ func (r *record) parts(source Series, k Kind) (a Anomaly, ok bool) {
 	var of [ofField][]Effect
 	for _, c := range r.children(source) {
 		x := r.answers[question{c, k}]
-		if x.alarm && !(k == Volume && c.level() == ofVersion && r.released(c)) {
+		if x.alarm && (k != Volume || c.level() != ofVersion || !r.released(c)) {
 			of[c.level()] = append(of[c.level()], x.effect)
 		}
 	}

@@ -329,3 +329,17 @@ func TestUnknownHours(t *testing.T) {
 		t.Errorf("got %q", w.told)
 	}
 }
+
+func TestWords(t *testing.T) {
+	web := Series{Source: "web", Event: "\x1b[2Jplay", Field: "plan", Version: "radio 2"}
+	a := Anomaly{Effect: Effect{Kind: Missing, Series: web, What: "missing is 30.0 %, expected 0.0 % to 1.0 %"}, With: []Effect{{Kind: Volume, Series: Series{}, What: "9 events"}}}
+	got := []string{a.Title(), a.Detail(), a.Key()}
+	want := []string{
+		"web, event \uFFFD[2Jplay, field plan, version radio 2: missing more often than usual",
+		"missing is 30.0 %, expected 0.0 % to 1.0 %\nwith it: all sources: 9 events",
+		"missing/web/\x1b[2Jplay/plan/radio 2",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -47,7 +47,9 @@ func (o *Observation) metrics(k Kind) (m []fingerprint.Metric, n int64) {
 // share is that of a part, with the error of a proportion.
 func share(name, column string, part, n int64) fingerprint.Metric {
 	p := float64(part) / float64(max(1, n))
-	return fingerprint.Metric{Name: judge.ValuePrefix + name, Column: column, Value: p, Error: math.Sqrt(p * max(0, 1-p) / float64(max(1, n)))}
+	return fingerprint.Metric{
+		Name: judge.ValuePrefix + name, Column: column, Value: p, Error: math.Sqrt(p * max(0, 1-p) / float64(max(1, n))), Of: n,
+	}
 }
 
 // less takes the rows of a part away. What the ten busiest do without it is not known.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/reedbed/reedbed/alert"
 	"github.com/reedbed/reedbed/anomaly"
 	"github.com/reedbed/reedbed/config"

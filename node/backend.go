@@ -74,6 +74,9 @@ func status(ctx context.Context, catalog *sqlite.Catalog, journalEnd uint64) (we
 	if out.Warnings, err = catalog.Warnings(ctx); err != nil {
 		return out, err
 	}
+	if out.Anomalies, err = catalog.Anomalies(ctx, time.Now()); err != nil {
+		return out, err
+	}
 	if out.Completeness, err = completeness(ctx, catalog); err != nil {
 		return out, err
 	}

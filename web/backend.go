@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/reedbed/reedbed/anomaly"
 	"github.com/reedbed/reedbed/compare"
 	"github.com/reedbed/reedbed/converge"
 	"github.com/reedbed/reedbed/dataset"
@@ -60,10 +61,12 @@ type Status struct {
 	Holds        []dataset.Hold   `json:"holds"` // the oldest, 100 at most
 	// Warnings are causes for which readers see versions that they are warned of.
 	Warnings []sqlite.Trouble `json:"warnings,omitempty"`
-	Late     []converge.Late  `json:"late"`     // datasets that are older than contracts allow; none while nothing runs
-	Problems []stage.Problem  `json:"problems"` // of files of the project
-	Revision int64            `json:"revision"` // of the catalog
-	Version  string           `json:"version"`  // of the program
+	// Anomalies are what is unusual of the events of the last hours.
+	Anomalies []anomaly.Anomaly `json:"anomalies"`
+	Late      []converge.Late   `json:"late"`     // datasets that are older than contracts allow; none while nothing runs
+	Problems  []stage.Problem   `json:"problems"` // of files of the project
+	Revision  int64             `json:"revision"` // of the catalog
+	Version   string            `json:"version"`  // of the program
 }
 
 // MarshalJSON writes empty lists as [], so that readers need no case for null.
@@ -77,6 +80,9 @@ func (s Status) MarshalJSON() ([]byte, error) {
 	}
 	if s.Holds == nil {
 		s.Holds = []dataset.Hold{}
+	}
+	if s.Anomalies == nil {
+		s.Anomalies = []anomaly.Anomaly{}
 	}
 	if s.Late == nil {
 		s.Late = []converge.Late{}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/reedbed/reedbed/anomaly"
 	"github.com/reedbed/reedbed/stage"
 	"github.com/reedbed/reedbed/web"
 )
@@ -43,6 +44,8 @@ func TestHostileTextStaysText(t *testing.T) {
 	f.status.Version = hostile
 	f.status.Problems = []stage.Problem{{File: hostile, Line: 1, What: hostile, Fix: hostile}}
 	f.status.Datasets[0].Name = hostile
+	unusual := anomaly.Effect{Kind: anomaly.Volume, Series: anomaly.Series{Source: "web", Event: "event of " + hostile}, What: hostile}
+	f.status.Anomalies = []anomaly.Anomaly{{Effect: unusual}}
 	for sql, d := range f.cards {
 		d.Columns = append(d.Columns, hostile)
 		f.cards[sql] = d
@@ -58,8 +61,10 @@ func TestHostileTextStaysText(t *testing.T) {
 				t.Errorf("%s holds %q", path, live)
 			}
 		}
-		if !strings.Contains(body, "&lt;img src=x onerror=alert(1)&gt;") {
-			t.Errorf("%s does not show the text at all", path)
+		for _, shown := range []string{"&lt;img src=x onerror=alert(1)&gt;", "event of &lt;img"} {
+			if !strings.Contains(body, shown) {
+				t.Errorf("%s does not show %s at all", path, shown)
+			}
 		}
 	}
 }

@@ -58,6 +58,9 @@ func printStatus(term terminal, s web.Status) error {
 	for _, f := range s.Failures {
 		fmt.Fprintf(term.out, "\nfailed %d times: %s@%s: %s\n", f.Attempts, f.Dataset, f.Partition, f.Error)
 	}
+	for _, a := range s.Anomalies {
+		fmt.Fprintf(term.out, "\nunusual since %s: %s\n%s\n", a.Since.Format(time.DateTime), a.Title(), a.Detail())
+	}
 	for _, l := range s.Late {
 		fmt.Fprintf(term.out, "\nlate: %s: %s (%s, of %s)\n", l.Dataset, l.Words(), l.At, l.Owner)
 	}
