@@ -22,7 +22,8 @@ type losses struct{ arrived, inFlight, atClient float64 }
 // The first and the last hours of the history are left out: what listeners did
 // before and after it is not there.
 //
-// It sends 270,000 events and takes minutes, so it runs when REEDBED_LOSS is set.
+// It sends 270,000 events and takes minutes, so it runs when REEDBED_LOSS is set. What
+// the stages make of rows is tried in package rehearse, to the event.
 func TestLossIsFound(t *testing.T) {
 	if os.Getenv("REEDBED_LOSS") == "" {
 		t.Skip("takes minutes: set REEDBED_LOSS=1")
