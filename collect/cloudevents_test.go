@@ -3,6 +3,7 @@ package collect
 import (
 	"bufio"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -115,9 +116,7 @@ func TestCloudEventsBinary(t *testing.T) {
 			d, m := newDoor(t, Options{})
 			c := call{path: "/ce?key=demo", body: tt.body, header: map[string]string{}}
 			for _, h := range []map[string]string{head, tt.header} {
-				for k, v := range h {
-					c.header[k] = v
-				}
+				maps.Copy(c.header, h)
 			}
 			if tt.media != "" {
 				c.header["Content-Type"] = tt.media
@@ -126,9 +125,7 @@ func TestCloudEventsBinary(t *testing.T) {
 				t.Fatalf("%d %s", w.Code, w.Body)
 			}
 			want := map[string]any{"id": "1", "source": "/s", "specversion": "1.0", "type": "t"}
-			for k, v := range tt.want {
-				want[k] = v
-			}
+			maps.Copy(want, tt.want)
 			var got map[string]any
 			if err := json.Unmarshal(m.last(t).Items[0].Raw, &got); err != nil {
 				t.Fatal(err)

@@ -2,6 +2,7 @@ package collect
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -73,6 +74,20 @@ func (s *sources) preflight(w http.ResponseWriter, r *http.Request) {
 		h["Access-Control-Max-Age"] = oneDay
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// pageOf is the origin of the page that sends the request, or "". Images carry
+// no Origin, but most say where they stand.
+func pageOf(r *http.Request) string {
+	origin := r.Header.Get("Origin")
+	if origin != "" || r.Method == http.MethodPost {
+		return origin
+	}
+	page, err := url.Parse(r.Header.Get("Referer"))
+	if err != nil || page.Host == "" {
+		return ""
+	}
+	return page.Scheme + "://" + page.Host
 }
 
 // mayPost says whether a request of this origin may add events to the source.

@@ -133,3 +133,14 @@ func TestShedAnswersCanBeReadByPages(t *testing.T) {
 		t.Errorf("%d %v", w.Code, h)
 	}
 }
+
+// An image on a page of another site is judged by what it says of that page.
+func TestImagesOfOtherSites(t *testing.T) {
+	d, _ := newDoor(t, Options{Sources: corsSources()})
+	for referer, status := range map[string]int{"https://example.org/a?b": 200, "": 200, "https://evil.example/": 403, "nonsense": 200} {
+		w := call{method: http.MethodGet, path: "/v1/pixel.gif?key=demo&name=a", header: map[string]string{"Referer": referer}}.do(d)
+		if w.Code != status {
+			t.Errorf("%s: %d, want %d", referer, w.Code, status)
+		}
+	}
+}

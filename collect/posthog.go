@@ -53,11 +53,10 @@ func postHogBody(r *http.Request, body []byte) ([]byte, error) {
 		return trimmed, nil
 	}
 	text := strings.TrimRight(strings.ReplaceAll(string(trimmed), " ", "+"), "=") // a plus that a form made a space
-	decoded, err := base64.RawStdEncoding.DecodeString(text)
-	if err != nil || len(decoded) == 0 || !isJSON(decoded[0]) {
-		return body, nil // neither: it is refused as the JSON it is not
+	if decoded, err := base64.RawStdEncoding.DecodeString(text); err == nil && len(decoded) > 0 && isJSON(decoded[0]) {
+		return decoded, nil
 	}
-	return decoded, nil
+	return body, nil // neither: it is refused as the JSON it is not
 }
 
 // isJSON judges the first byte; a byte order mark may come before JSON.

@@ -104,22 +104,22 @@ func (d *Door) route(path string) (route, bool) {
 }
 
 // takes says whether the protocol's events come by this method.
-func (e *protocolEntry) takes(method string) bool {
+func (p *protocolEntry) takes(method string) bool {
 	switch method {
 	case http.MethodPost:
-		return e.posts
+		return p.posts
 	case http.MethodGet, http.MethodHead:
-		return e.gets
+		return p.gets
 	}
 	return false
 }
 
 // allow is the methods its paths take, for an answer to another.
-func (e *protocolEntry) allow() []string {
+func (p *protocolEntry) allow() []string {
 	switch {
-	case e.gets && e.posts:
+	case p.gets && p.posts:
 		return []string{"GET, HEAD, POST, OPTIONS"}
-	case e.gets:
+	case p.gets:
 		return []string{"GET, HEAD, OPTIONS"}
 	}
 	return []string{"POST, OPTIONS"}

@@ -103,7 +103,7 @@ func (d *Door) admit(r *http.Request, x *exchange) *problem {
 	switch {
 	case src != nil:
 		x.source = src
-		if !src.mayPost(r, r.Header.Get("Origin")) {
+		if !src.mayPost(r, pageOf(r)) {
 			return &strangeOrigin
 		}
 	case final:
@@ -170,7 +170,7 @@ func (x *exchange) claim(r *http.Request, key string) *problem {
 		return &noKey
 	}
 	x.source = src
-	if !src.mayPost(r, r.Header.Get("Origin")) {
+	if !src.mayPost(r, pageOf(r)) {
 		return &strangeOrigin
 	}
 	if why := x.ticket.move(src.usage, x.start); why != admitted {

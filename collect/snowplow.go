@@ -30,7 +30,7 @@ func snowplowEntry() *protocolEntry {
 // name with a dot, as in com.acme: all others may be a misspelt path.
 func snowplowPath(path string) (key string, b *boot, ok bool) {
 	vendor, version, ok := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	if !ok || vendor == "" || version == "" || strings.Contains(version, "/") {
+	if !ok || vendor == "" || vendor[0] == '.' || version == "" || strings.Contains(version, "/") { // .well-known is no vendor
 		return "", nil, false
 	}
 	if version != "tp2" && (!strings.Contains(vendor, ".") || strings.Contains(version, ".")) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/reedbed/reedbed/internal/strictjson"
 )
 
@@ -85,7 +86,7 @@ func field(out []byte, name string, value []byte) []byte {
 type snowplowEvent struct {
 	kind                  string
 	trueTime              time.Time
-	network, ownNetwork   string
+	ownNetwork            string // of the event itself
 	url, title, referrer  []byte
 	language, zone, agent []byte
 	contexts              []byte // the array of self-describing entities
