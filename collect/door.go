@@ -2,8 +2,9 @@
 // knows sources, their keys, origins and limits, turns bodies into batches of
 // events and answers only when the journal has made them durable.
 //
-// It knows the protocols only as a table of paths and the functions of
-// collect/protocol, and the journal only as something that appends. It must
+// Of a protocol it knows where it is served, where its key is, what of it is
+// not in a body and how its clients are answered; how its events read is known
+// to collect/protocol. The journal is only something that appends. It must
 // never know datasets, SQL, how the journal stores its records, or what is
 // done with events later; and it never answers 2xx before Append returned.
 package collect

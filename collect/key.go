@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"cmp"
 	"encoding/base64"
 	"net/http"
 	"net/url"
@@ -62,13 +63,23 @@ func basicUser(encoded string) []byte {
 	return b
 }
 
-func queryKey(raw string) string {
-	q, err := url.ParseQuery(raw)
-	if err != nil && len(q) == 0 {
-		return ""
+// queryKey returns the value of key, else of writeKey.
+func queryKey(query string) (key string) {
+	for rest := query; rest != ""; {
+		var pair string
+		pair, rest, _ = strings.Cut(rest, "&")
+		name, value, _ := strings.Cut(pair, "=")
+		if name, _ = url.QueryUnescape(name); name != "key" && name != "writeKey" {
+			continue
+		}
+		value, err := url.QueryUnescape(value)
+		if err != nil || value == "" {
+			continue
+		}
+		if name == "key" {
+			return value
+		}
+		key = cmp.Or(key, value)
 	}
-	if k := q.Get("key"); k != "" {
-		return k
-	}
-	return q.Get("writeKey")
+	return key
 }
