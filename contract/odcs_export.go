@@ -2,6 +2,7 @@ package contract
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -195,12 +196,7 @@ func (c Column) odcsOptions() (logical string, options, own []field) {
 		if logical == "" && c.Type == nil {
 			logical = wanted[0]
 		}
-		for _, w := range wanted {
-			if logical == w {
-				return true
-			}
-		}
-		return false
+		return slices.Contains(wanted, logical)
 	}
 	for _, bound := range []struct {
 		name, odcs string

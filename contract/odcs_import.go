@@ -85,7 +85,7 @@ func (m *importer) document(f field) value {
 			m.each(e, "description", m.leave("description", keys{"purpose": take("description")}, "usage", "limitations", "customProperties", "authoritativeDefinitions"))
 		},
 		"schema":           func(e field) { m.items(e, "schema", m.schema) },
-		"slaProperties":    func(e field) {}, // once the datasets are known
+		"slaProperties":    skip, // once the datasets are known
 		"customProperties": func(e field) { m.custom(e, "the document", map[string]func(field){odcsConsumer: take("consumer")}) },
 	}, "tenant", "tags", "servers", "dataProduct", "domain", "support", "price", "roles", "slaDefaultElement", "authoritativeDefinitions", "contractCreatedTs"))
 	for _, e := range f.Value.Fields {

@@ -74,8 +74,8 @@ type Converger struct {
 	barren   map[string]time.Time // datasets whose history could not run, until when to leave them
 	turn     string               // the owner whose history ran last
 
-	sums      sums       // what versions of completeness say
-	vectors   vectors    // what fingerprints come to, for comparing
+	sums      sums    // what versions of completeness say
+	vectors   vectors // what fingerprints come to, for comparing
 	prints    fingerprint.Encoder
 	deploying sync.Mutex // held for one change of definitions at a time
 

@@ -75,9 +75,15 @@ func (g storedGate) judge(j *dataset.Judgement) error {
 // WatchStored takes the statistics of what no stage computes and judges it, until
 // ctx ends. It takes a twentieth of a processor at most.
 func (c *Converger) WatchStored(ctx context.Context) error {
+	told := ""
 	for ctx.Err() == nil {
 		began := time.Now()
-		if _, err := c.judgeStored(ctx); err != nil && ctx.Err() == nil {
+		_, err := c.judgeStored(ctx)
+		switch {
+		case err == nil:
+			told = ""
+		case ctx.Err() == nil && err.Error() != told:
+			told = err.Error()
 			c.o.Log.Error("what no stage computes could not be judged; it is tried again", "err", err)
 		}
 		c.pause(ctx, max(storedEvery, storedShare*time.Since(began)))

@@ -27,7 +27,9 @@ checks:
 
 func TestWrite(t *testing.T) {
 	v := Value{Kind: Map, Fields: []Field{
-		{Name: "name", Value: Text("plays")}, {Name: "off", Value: Text("2026-01-01")}, {Name: "count", Value: Number("5")},
+		{Name: "name", Value: Text("plays")},
+		{Name: "off", Value: Text("2026-01-01")},
+		{Name: "count", Value: Number("5")},
 		{Name: "some", Value: Value{Kind: List, List: []Value{Text("a"), Text("true"), Number("1.5"), Text("5%")}}},
 		{Name: "empty", Value: Value{Kind: List}},
 		{Name: "checks", Value: Value{Kind: List, List: []Value{
