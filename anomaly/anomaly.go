@@ -105,6 +105,9 @@ type Hour struct {
 	// Unwatched is what there was no room for. Where there is any, a series that is
 	// not in the list may have had rows.
 	Unwatched Unwatched `json:"unwatched,omitzero"`
+	// Past says that it was looked at long after its close, as an hour of an import is:
+	// how late its events came says nothing of hours that just closed.
+	Past bool `json:"past,omitempty"`
 }
 
 // Unwatched counts the series of each level that are not in an hour's list.

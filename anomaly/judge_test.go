@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -341,5 +342,50 @@ func TestWords(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// How late the events of an import came is nothing that later ones are compared with.
+func TestDelaysOfAnImport(t *testing.T) {
+	late := func(at time.Time, c *cell) { c.slow = 1 }
+	soon := monday.AddDate(0, 0, 14)
+	w := &watcher{}
+	w.live(9, 0, 10, late, func(h Hour) { h.Past = true; w.record(h) })
+	w.live(9, 10, 15, func(at time.Time, c *cell) {
+		if c.source == "web" && at.Equal(soon) {
+			c.slow = .9
+		}
+	}, w.judge)
+	if want := []string{"16T00 + delay/web", "16T01 - delay/web"}; !slices.Equal(w.told, want) {
+		t.Errorf("got %q, want %q", w.told, want)
+	}
+}
+
+// BenchmarkJudge judges an hour with as many series as are watched at most.
+func BenchmarkJudge(b *testing.B) {
+	hour := func(i int) Hour {
+		h := Hour{Start: monday.Add(time.Duration(i) * time.Hour), Series: []Observation{{Series: Series{Source: "web"}, Rows: 100_000}}}
+		for j := range 500 {
+			o := Observation{Series: Series{Source: "web", Event: strconv.Itoa(j / 3)}, Rows: 1000 + int64((i*j)%7)}
+			switch {
+			case j%3 == 1 && j < 240:
+				o.Series = Series{Source: "web", Version: strconv.Itoa(j)}
+			case j%3 > 0:
+				o.Field, o.Missing = strconv.Itoa(j%3), 100
+				for k := range 10 {
+					o.add(strconv.Itoa(k), 90+int64((i*k)%5))
+				}
+			}
+			h.Series = append(h.Series, o)
+		}
+		return h
+	}
+	var history []Hour
+	for _, at := range Wanted(monday.Add(9*168*time.Hour), monday) {
+		history = append(history, hour(int(at.Sub(monday)/time.Hour)))
+	}
+	now := hour(9 * 168)
+	for b.Loop() {
+		Judge(now, history, nil)
 	}
 }

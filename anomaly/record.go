@@ -167,7 +167,7 @@ func (r *record) compare(q question) comparison {
 	for i := 1; i < len(r.hours); i++ {
 		h := &r.hours[i]
 		open, accepted := r.within(q, h.Start)
-		if open {
+		if open || q.Kind == Delay && h.Past {
 			continue
 		}
 		o, ok := r.read(i, q.Series)

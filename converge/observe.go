@@ -81,6 +81,7 @@ func (o *Observer) Step(ctx context.Context, watermark time.Time, idle bool) (ou
 	if err != nil { // nothing is known of it, rather than that it is tried again and again
 		w.Hour = anomaly.Unknown(start)
 	}
+	w.Hour.Past = true
 	err = errors.Join(err, o.Catalog.RecordWatched(ctx, w, nil))
 	return Observed{Hour: w.Hour}, err == nil, err
 }
