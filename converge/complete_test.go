@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
 
 	"github.com/reedbed/reedbed/contract"
 	"github.com/reedbed/reedbed/dataset"
@@ -219,4 +220,66 @@ func TestRowsAreSummedUp(t *testing.T) {
 			t.Errorf("%s:\n%s", values, d)
 		}
 	}
+}
+
+// TestHeldAsLongAsTooLittleArrived loads events and losses at random, measures
+// otherwise and back, and starts again: what is held in the end is what misses too
+// much, and all of it comes to rest.
+func TestHeldAsLongAsTooLittleArrived(t *testing.T) {
+	catalog := newCatalog(t)
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t, nil, catalog)
+		defer w.close()
+		w.stages = append(chain("{complete: {min: 60%}}"), definition{
+			name: dataset.Completeness, grain: dataset.Hour, comment: measures, windows: map[string]string{"raw": "-1h..0h"},
+			program: program{Op: "map", K: 1, Inputs: []string{"raw"}},
+		})
+		w.start()
+		w.closeTo(1000)
+		for range rapid.IntRange(1, 8).Draw(t, "steps") {
+			w.pass(time.Second)
+			switch rapid.SampledFrom([]string{"load", "load", "lose", "measure", "reopen", "settle"}).Draw(t, "step") {
+			case "load":
+				w.value = rapid.Int64Range(1, 40).Draw(t, "value")
+				w.load(rapid.Int64Range(5, 7).Draw(t, "hour"))
+			case "lose":
+				w.value = rapid.Int64Range(51, 90).Draw(t, "value")
+				w.load(rapid.Int64Range(5, 7).Draw(t, "hour"))
+			case "measure":
+				w.stages[2].rejects = rapid.SampledFrom([]string{"", "mod 2", "mod 3"}).Draw(t, "rejects")
+				w.deploy()
+			case "reopen":
+				w.reopen()
+			case "settle":
+				w.settle()
+			}
+		}
+		w.settle()
+		held, converged := w.state()
+		if want := w.tooLittle(); held["a"] != want || !converged {
+			t.Fatalf("%d hours are held, %d miss too much; converged: %v", held["a"], want, converged)
+		}
+	})
+}
+
+// tooLittle counts the hours of which less than 60 % arrived, as far as that is measured.
+func (w *world) tooLittle() (hours int64) {
+	measured := w.contents()[dataset.Completeness]
+	for h, rows := range w.raw {
+		if len(rows) == 0 {
+			continue
+		}
+		var arrived, lost int
+		for _, r := range measured[w.partition(dataset.Hour, h)] {
+			if r.Value < 50 {
+				arrived++
+			} else {
+				lost++
+			}
+		}
+		if arrived+lost == 0 || float64(arrived) < 0.6*float64(arrived+lost) {
+			hours++
+		}
+	}
+	return hours
 }
