@@ -81,7 +81,7 @@ func (c *Catalog) Earlier(ctx context.Context, stage string, identity []byte, st
 func (c *Catalog) Approved(ctx context.Context, name string, from, to time.Time) (out []Earlier, err error) {
 	err = c.view(ctx, func(t *tx) error {
 		return t.each(`SELECT p.name, w.version, w.detail FROM verdicts w INDEXED BY verdicts_told
-			JOIN partitions p ON p.id = w.partition_id AND p.dataset_id = (SELECT id FROM datasets WHERE name = ?1)
+			CROSS JOIN partitions p ON p.id = w.partition_id AND p.dataset_id = (SELECT id FROM datasets WHERE name = ?1)
 			JOIN pointers x ON x.partition_id = p.id AND x.view = 'main' AND x.version = w.version
 			WHERE `+spoke+` AND w.detail ->> '$.approved' IS NOT NULL AND p.starts >= ?2 AND p.starts < ?3`, []any{name, micros(from), micros(to)},
 			func(scan func(...any) error) error {

@@ -102,6 +102,36 @@ func TestTroublesOfReaders(t *testing.T) {
 	expectTroubles(t, c)
 }
 
+// What somebody applied moved everything, and one hour is unusual: people hear of it for
+// a day, and what a contract says for as long as it is so.
+func TestWarningsEnd(t *testing.T) {
+	c, k := openWith(t, overRaw("s"))
+	load(t, c, segment(dataset.Raw, hourOf(1), "a", 1), segment(dataset.Raw, hourOf(2), "b", 1))
+	rows := dataset.Broken{Contract: "s", Owner: "team", Rule: "rows", What: "few", Warning: true}
+	odd := dataset.Broken{Contract: "s", Owner: "team", Rule: dataset.Statistics, What: "odd", Warning: true}
+	far := dataset.Broken{Contract: "s", Owner: "team", Rule: dataset.Difference, What: "far", Warning: true}
+	answerAll(t, c, "s", func(p dataset.Partition) (string, *dataset.Verdict) {
+		if p == hourOf(1) {
+			return "one", &dataset.Verdict{Moved: &far}
+		}
+		return "one", &dataset.Verdict{Broken: []dataset.Broken{rows, odd}, Moved: &far}
+	})
+	warned := func(rule, what string, count int64, first dataset.Partition) Trouble {
+		return Trouble{Kind: Warned, Dataset: "s", Owner: "team", Contract: "s", Rule: rule, What: what, Count: count, First: first, Last: hourOf(2)}
+	}
+	lasting := warned("rows", "few", 1, hourOf(2))
+	expectTroubles(t, c, lasting, warned(dataset.Statistics, "odd", 1, hourOf(2)), warned(dataset.Difference, "far", 2, hourOf(1)))
+	if all, err := c.Warnings(t.Context()); err != nil || len(all) != 3 {
+		t.Errorf("warnings: %+v, %v", all, err)
+	}
+	a, err := c.Why(t.Context(), dataset.Reference{Dataset: "s", Partition: hourOf(2)})
+	if err != nil || len(a.Version.Warnings) != 3 {
+		t.Errorf("why: %+v, %v", a.Version, err)
+	}
+	k.t = k.t.Add(25 * time.Hour)
+	expectTroubles(t, c, lasting)
+}
+
 func TestTroublesOfRuns(t *testing.T) {
 	c, k := openWith(t, overRaw("s"))
 	load(t, c, segment(dataset.Raw, hourOf(1), "a", 1), segment(dataset.Raw, hourOf(2), "b", 1), segment(dataset.Raw, hourOf(3), "c", 1))
