@@ -23,6 +23,7 @@ func FuzzClients(f *testing.F) {
 	} {
 		f.Add(uint8(i), uint8(i%3), "e=pp&aid=demo&name=a%20b&data=%7B", "%C3%BC", []byte(body))
 	}
+	f.Add(uint8(200), uint8(0), "e=zz&ue_px=%25&uid=1&schema=x&nuid=n", "sp=a", []byte(`{"data":[{"e":"pp","uid":"u"}],"schema":"x"}`))
 	m := new(memory)
 	d, _ := newDoor(f, Options{Journal: m, Limits: Limits{Expanded: 1 << 20}})
 	paths := append(d.Paths(), "/com.acme/tp2", "/array/demo/config.js", "/flags", "/x/v1/projects/demo/settings", "/v1/m")

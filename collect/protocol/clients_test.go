@@ -75,6 +75,7 @@ func TestDecodeSnowplow(t *testing.T) {
 		},
 		{name: "its own user", shared: `{"observed":{"network":"n"}}`, raw: `{"e":"pp","duid":"d","nuid":"m"}`, want: event.Envelope{Type: "track", Name: "page_ping", AnonymousID: "d", Extra: []byte(`{"nuid":"m"}`)}},
 		{name: "anonymous", shared: `{"observed":{"network":"` + AnonymousNetwork + `"}}`, raw: `{"e":"pp"}`, want: event.Envelope{Type: "track", Name: "page_ping", Extra: []byte(`{"nuid":"` + AnonymousNetwork + `"}`)}},
+		{name: "the query makes no other event", shared: `{"observed":{"query":{"e":"zz","eid":"q","ue_px":"%","se_ac":"x"}}}`, raw: `{"e":"pp","eid":"i"}`, want: event.Envelope{ID: "i", Type: "track", Name: "page_ping", Extra: []byte(`{"ue_px":"%","se_ac":"x"}`)}},
 		{name: "the query wins", shared: `{"observed":{"query":{"uid":"q","x":"y"}}}`, raw: `{"e":"pp","uid":"u"}`, want: event.Envelope{Type: "track", Name: "page_ping", UserID: "q", Extra: []byte(`{"x":"y"}`)}},
 	})
 }

@@ -44,7 +44,7 @@ func (d *Decoder) embedded(m *strictjson.Member, encoded, checked bool, kind str
 	case err != nil:
 		return nil, nil, "holds no valid JSON: " + err.Error()
 	case !found || at == end || strictjson.MemberOf(text[at:end]).Kind != kind:
-		return nil, nil, "does not hold what it must, " + strings.Join(names, ".")
+		return nil, nil, strings.TrimSuffix("holds no "+kindName(kind)+" under "+strings.Join(names, "."), " under ")
 	}
 	return text, text[at:end:end], ""
 }
@@ -57,6 +57,13 @@ func (d *Decoder) checked(text []byte, at int) (end int, err error) {
 	}
 	d.frame = append(append(append(d.frame[:0], text[:at]...), "null"...), text[end:]...)
 	return end, d.side.Document(d.frame)
+}
+
+func kindName(k strictjson.Kind) string {
+	if k == strictjson.Array {
+		return "array"
+	}
+	return "object"
 }
 
 func (d *Decoder) badEmbedded(m *strictjson.Member, why string) {

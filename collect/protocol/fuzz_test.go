@@ -128,16 +128,20 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(`{"name":"P","properties":{"a":[1]}}`), []byte(head+"\x08"))
 	f.Add([]byte(`{"name":"P" , "seq" : 12 ,"x":["\\""]}`), []byte(head+"\x06"))
 	f.Add([]byte(`{"a":"\`), []byte(head))
+	f.Add([]byte(`{"e":"ue","ue_pr":"{\"data\":{\"schema\":\"iglu:a/b/c/1\",\"data\":{\u","co":"{\"data\":["}`), []byte(head))
+	f.Add([]byte(`{"n":"x","p":"{\"a\":","specversion":"1.0","id":"\ud8","source":"\u12","type":"t"}`), []byte(head))
 	f.Fuzz(func(t *testing.T, raw, outline []byte) {
-		d := decoder(t, Native)
 		raw = slices.Clip(raw)
-		e, err := d.Read(&event.Item{Raw: raw, Outline: outline})
-		if d.follow(&event.Item{Raw: raw, Outline: outline}) {
-			return
-		}
-		want, wantErr := decoder(t, Native).Decode(raw)
-		if diff := cmp.Diff(want, e); diff != "" || !errors.Is(err, wantErr) {
-			t.Fatalf("%q by %q: %v, want %v (-want +got)\n%s", raw, outline, err, wantErr, diff)
+		for _, p := range All() {
+			d := decoder(t, p.Name)
+			e, err := d.Read(&event.Item{Raw: raw, Outline: outline})
+			if d.follow(&event.Item{Raw: raw, Outline: outline}) {
+				continue
+			}
+			want, wantErr := decoder(t, p.Name).Decode(raw)
+			if diff := cmp.Diff(want, e); diff != "" || !errors.Is(err, wantErr) {
+				t.Fatalf("%s: %q by %q: %v, want %v (-want +got)\n%s", p.Name, raw, outline, err, wantErr, diff)
+			}
 		}
 	})
 }

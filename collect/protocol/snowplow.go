@@ -20,13 +20,18 @@ func readSnowplow(d *Decoder, members []strictjson.Member) {
 	query := d.shared.observed.query.members
 	for i := range members {
 		m := &members[i]
-		if len(query) > 0 && slices.ContainsFunc(query, func(q strictjson.Member) bool { return bytes.Equal(q.Key, m.Key) }) {
+		if len(query) > 0 && !isOwn(m) && slices.ContainsFunc(query, func(q strictjson.Member) bool { return bytes.Equal(q.Key, m.Key) }) {
 			continue
 		}
 		d.snowplowField(&s, m)
 	}
 	for i := range query {
-		d.snowplowField(&s, &query[i])
+		switch q := &query[i]; {
+		case !isOwn(q):
+			d.snowplowField(&s, q)
+		case !d.has(string(q.Key)):
+			d.other(q)
+		}
 	}
 	if !s.trueTime.IsZero() {
 		e.Time = s.trueTime
@@ -39,6 +44,17 @@ func readSnowplow(d *Decoder, members []strictjson.Member) {
 	page := d.snowplowContext(&s)
 	if s.kind == "pv" {
 		e.Properties = page
+	}
+}
+
+// isOwn tells what an event is from who sent it and where. The door judges an
+// event by this, so a request's query does not change it.
+func isOwn(m *strictjson.Member) bool {
+	switch key := string(m.Key); key {
+	case "e", "eid", "ue_pr", "ue_px", "co", "cx":
+		return true
+	default:
+		return len(key) > 3 && slices.Contains([]string{"se_", "pp_", "tr_", "ti_"}, key[:3])
 	}
 }
 
