@@ -107,9 +107,9 @@ func (o *Observer) judge(ctx context.Context, start, oldest time.Time) (out Obse
 	return out, o.Catalog.RecordWatched(ctx, w, out.Changed)
 }
 
-// observeLimits bound the one job of an hour.
+// observeLimits bound the one job of an hour; its memory is that of any stage.
 func observeLimits() engine.Limits {
-	return engine.Limits{Wall: 5 * time.Minute, CPU: 5 * time.Minute, Memory: 512 << 20, Output: 16 << 20, Rows: 20_000}
+	return engine.Limits{Wall: 5 * time.Minute, CPU: 5 * time.Minute, Output: 16 << 20, Rows: 20_000}
 }
 
 // look counts the events of an hour.
