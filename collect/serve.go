@@ -69,12 +69,22 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request) {
 		w.Header()["Allow"] = to.entry.allow()
 		writeProblem(w, &wrongMethod)
 	default:
-		x := d.acquire(to)
-		defer x.ticket.release() // also when something below panics
-		d.finish(w, r, x, d.take(r, x))
-		x.ticket.release()
-		d.recycle(x)
+		d.collect(w, r, d.acquire(to))
 	}
+}
+
+// collect takes a request's events and answers it. What panics gives its place
+// back, and nobody gets its exchange.
+func (d *Door) collect(w http.ResponseWriter, r *http.Request, x *exchange) {
+	whole := false
+	defer func() {
+		x.ticket.release()
+		if whole {
+			d.recycle(x) // last: then it is somebody else's
+		}
+	}()
+	d.finish(w, r, x, d.take(r, x))
+	whole = true
 }
 
 // take does everything between a request's header and its durability: know the
