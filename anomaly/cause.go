@@ -44,13 +44,15 @@ func (r *record) causes() []Anomaly {
 	return out
 }
 
-// join makes the first of several the cause of the others.
+// join makes the first of several the cause of the others. There is room for one
+// effect of each kind at least.
 func join(found []Anomaly) Anomaly {
 	a := found[0]
+	var kinds, rest []Effect
 	for _, other := range found[1:] {
-		a.With = append(append(a.With, other.Effect), other.With...)
+		kinds, rest = append(kinds, other.Effect), append(rest, other.With...)
 	}
-	a.With = bounded(a.With)
+	a.With = bounded(slices.Concat(kinds, a.With, rest))
 	return a
 }
 

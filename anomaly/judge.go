@@ -60,7 +60,7 @@ func (r *record) goOn(a *Anomaly, found *[]Anomaly) (changed bool) {
 		if start.Sub(a.Since) > straddles {
 			return false
 		}
-		a.With, changed = bounded(append(a.With, append(c.With, c.Effect)...)), true
+		a.With, changed = bounded(slices.Concat([]Effect{c.Effect}, a.With, c.With)), true
 		return true
 	})
 	known, what := r.still(a)

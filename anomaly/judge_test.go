@@ -318,6 +318,28 @@ func TestYoungHistory(t *testing.T) {
 	}
 }
 
+// What begins in the hour after, or in other ways in the same hour, is no other
+// cause; what begins later is one.
+func TestACauseComesInTheMiddleOfAnHour(t *testing.T) {
+	for after, want := range map[int][]string{
+		0: {"01T10 + spam/web", "01T16 - spam/web"},
+		1: {"01T10 + missing/web//plan", "01T16 - missing/web//plan"},
+		3: {"01T10 + missing/web//plan", "01T13 + spam/web", "01T16 - missing/web//plan", "01T16 - spam/web"},
+	} {
+		from := monday.AddDate(0, 0, 30).Add(10 * time.Hour)
+		w := simulate(7, 30, 31, func(at time.Time, c *cell) {
+			if c.source == "web" && !at.Before(from) && at.Before(from.Add(6*time.Hour)) {
+				if c.noPlan = .4; !at.Before(from.Add(time.Duration(after) * time.Hour)) {
+					c.robots = .3
+				}
+			}
+		})
+		if !slices.Equal(w.told, want) {
+			t.Errorf("%d hours after: got %q, want %q", after, w.told, want)
+		}
+	}
+}
+
 // An hour that is not known is none in which nothing came.
 func TestUnknownHours(t *testing.T) {
 	w := simulate(2, 0, 10, nil)

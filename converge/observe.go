@@ -131,10 +131,13 @@ func (o *Observer) look(ctx context.Context, start time.Time) (sqlite.Watched, e
 		return w, nil
 	}
 	var answer bytes.Buffer
-	if _, err := o.Engine.Observe(ctx, job, &answer); err != nil {
+	result, err := o.Engine.Observe(ctx, job, &answer)
+	if err == nil && result.Truncated {
+		err = errors.New("there are more counts than observe.sql may return")
+	}
+	if err != nil {
 		return w, fmt.Errorf("count the events of %s: %w", start.Format(time.RFC3339), err)
 	}
-	var err error
 	w.Hour, err = readHour(start, &answer)
 	return w, err
 }
