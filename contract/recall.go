@@ -1,6 +1,8 @@
 package contract
 
 import (
+	"slices"
+
 	"github.com/reedbed/reedbed/dataset"
 	"github.com/reedbed/reedbed/fingerprint"
 )
@@ -8,6 +10,7 @@ import (
 // Recall judges a version by a fingerprint that may have been taken for another
 // contract. Rules of which it says nothing are not judged; unasked counts them.
 func (r Rules) Recall(f *fingerprint.Fingerprint, facts Facts) (broken []dataset.Broken, unasked int) {
+	f = r.withNulls(f)
 	all := r.List
 	r.List = nil
 	for _, x := range all {
@@ -20,6 +23,19 @@ func (r Rules) Recall(f *fingerprint.Fingerprint, facts Facts) (broken []dataset
 		}
 	}
 	return r.Judge(f, facts), unasked
+}
+
+// withNulls adds the missing values that nobody counted for a rule: they are counted
+// in every column there was room for.
+func (r Rules) withNulls(f *fingerprint.Fingerprint) *fingerprint.Fingerprint {
+	out := *f
+	out.Checks = slices.Clone(f.Checks)
+	for _, x := range r.List {
+		if c := f.Column(x.nulls); x.nulls != "" && c != nil && f.Check(x.Asks.Name) == nil {
+			out.Checks = append(out.Checks, fingerprint.Check{Name: x.Asks.Name, Count: c.Nulls})
+		}
+	}
+	return &out
 }
 
 // answered reports whether a fingerprint says what the rule asks, if only that it

@@ -48,6 +48,7 @@ type Rule struct {
 	reads  string // another dataset that Asks reads
 	what   string // what a row that breaks it is like; or what the number is
 	number bool   // Asks gives a number that is not of rows
+	nulls  string // the column whose missing values Asks counts
 }
 
 // source is where the number comes from that a rule compares.
@@ -220,6 +221,7 @@ func (b *builder) column(c Column) {
 	}
 	if c.NotNull > 0 {
 		b.rows(id+".not_null", c.NotNull, name+" IS NULL", c.Name+" is NULL")
+		b.list[len(b.list)-1].nulls = c.Name
 	}
 	if c.Min != nil {
 		b.rows(id+".min", c.Min.Line, name+" < "+c.Min.sql(), c.Name+" is below "+c.Min.Text)
@@ -238,7 +240,7 @@ func (b *builder) column(c Column) {
 		b.rows(id+".matches", c.Matches.Line, "NOT regexp_full_match("+name+", "+quoteText(c.Matches.Text)+")", c.Name+" does not match "+c.Matches.Text)
 	}
 	if !c.Nulls.empty() {
-		b.share(Rule{ID: id + ".nulls", Line: c.Nulls.Line(), band: c.Nulls, what: c.Name + " is NULL"}, name+" IS NULL")
+		b.share(Rule{ID: id + ".nulls", Line: c.Nulls.Line(), band: c.Nulls, nulls: c.Name, what: c.Name + " is NULL"}, name+" IS NULL")
 	}
 	b.whole(c, id, name)
 	b.band(Rule{ID: id + ".distinct", Phase: AtClose, source: fromDistinct, of: c.Name, band: c.Distinct, unit: count, what: "the number of values of " + c.Name})
