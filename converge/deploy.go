@@ -421,8 +421,9 @@ func (d *deployment) deployments(set map[string]*deployed, def definitions) []da
 			Allowance:  b.stage.Allowance(), Interval: b.stage.Debounce(), RowWise: b.rowWise != "", Depth: d.depths[b.stage.Name],
 			Release: b.stage.Header.Release,
 		}
-		if g := set[b.stage.Name].gate; g.judges() {
-			x.Gate, x.Closes, x.Completes = g.by, g.closes, g.completes()
+		g := set[b.stage.Name].gate
+		if x.Gate = g.onRecord(); x.Gate != nil {
+			x.Closes, x.Completes = g.closes, g.completes()
 		}
 		if set[b.stage.Name].gate.comparing.every > 0 {
 			x.ComparesFrom = comparesFrom
@@ -438,6 +439,14 @@ func (d *deployment) deployments(set map[string]*deployed, def definitions) []da
 		out = append(out, x)
 	}
 	return out
+}
+
+// onRecord identifies what judges the stage, as the catalog keeps it; nil if nothing does.
+func (g gate) onRecord() []byte {
+	if !g.judges() {
+		return nil
+	}
+	return g.by
 }
 
 // rejectedColumns are the columns of refused rows: the stage's own, and why.

@@ -39,7 +39,7 @@ func (c *Converger) look(ctx context.Context, k dataset.Task) (a answer, err err
 		return a, nil
 	}
 	b := &a.build
-	*b = dataset.Build{Task: k, CodeIdentity: a.stage.identity, GitRevision: a.stage.gitRevision}
+	*b = dataset.Build{Task: k, CodeIdentity: a.stage.identity, Gate: a.stage.gate.onRecord(), GitRevision: a.stage.gitRevision}
 	if a.stage.readsMuch() {
 		if b.TraceKey, b.Standing, err = c.o.Catalog.Stands(ctx, k.Dataset, k.Partition, b.CodeIdentity); err != nil {
 			return a, err

@@ -56,6 +56,7 @@ type Task struct {
 type Build struct {
 	Task         Task
 	CodeIdentity []byte // of the definition it was computed from
+	Gate         []byte // what judged it, as it is deployed; nil: nothing
 	TraceKey     []byte
 	// ColumnKey is the trace key for a stage that does not see every column: equal
 	// for all inputs that differ only in what it does not see. nil: it sees them all.

@@ -190,8 +190,8 @@ func (t *tx) commitBuild(b dataset.Build) error {
 	return t.catchUp(d, b.Task.Partition, why)
 }
 
-// runningStage returns the build's stage if its definition is the deployed one and
-// no waiver came over the partition.
+// runningStage returns the build's stage if its definition and what judged it are the
+// deployed ones and no waiver came over the partition.
 func (t *tx) runningStage(b dataset.Build) (Dataset, error) {
 	d, err := t.dataset(b.Task.Dataset)
 	if errors.Is(err, ErrNoDataset) {
@@ -200,15 +200,15 @@ func (t *tx) runningStage(b dataset.Build) (Dataset, error) {
 	if err != nil {
 		return d, err
 	}
-	var deployed []byte
+	var deployed, gate []byte
 	var paused bool
-	err = t.QueryRowContext(t.ctx, "SELECT f.code_identity, d.paused FROM datasets d JOIN definitions f ON f.id = d.definition WHERE d.id = ?", d.ID).
-		Scan(&deployed, &paused)
+	err = t.QueryRowContext(t.ctx, "SELECT f.code_identity, d.gate, d.paused FROM datasets d JOIN definitions f ON f.id = d.definition WHERE d.id = ?", d.ID).
+		Scan(&deployed, &gate, &paused)
 	if err != nil {
 		return d, err
 	}
 	waived, err := t.isWaived(d, b.Task.Partition)
-	if err == nil && (paused || waived || !bytes.Equal(deployed, b.CodeIdentity)) {
+	if err == nil && (paused || waived || !bytes.Equal(deployed, b.CodeIdentity) || !bytes.Equal(gate, b.Gate)) {
 		err = fmt.Errorf("commit %s@%s: %w", b.Task.Dataset, b.Task.Partition, dataset.ErrSuperseded)
 	}
 	return d, err

@@ -134,6 +134,31 @@ func TestBuildOfAReplacedDefinitionIsRefused(t *testing.T) {
 	}
 }
 
+// What judged a version as nobody does any more does not decide about it: that would
+// answer for what judges it now.
+func TestBuildJudgedByAReplacedGateIsRefused(t *testing.T) {
+	c, _ := openTest(t)
+	const p = "2026-04-01T10"
+	load(t, c, segment(dataset.Raw, p, "a", 1))
+	s := stageOver("s", dataset.Raw, "same", dataset.Hour, 1)
+	s.Gate = []byte("before")
+	deploy(t, c, s)
+	s.Gate = []byte("after")
+	deploy(t, c, s)
+	out := segment("s", p, "x", 1)
+	b := dataset.Build{Task: tasks(t, c)[0], CodeIdentity: s.CodeIdentity, Gate: []byte("before"), TraceKey: []byte("k"), Content: &dataset.NewContent{Segment: &out}}
+	if err := c.CommitBuild(t.Context(), b); !errors.Is(err, dataset.ErrSuperseded) {
+		t.Errorf("by the gate before: %v", err)
+	}
+	if d := cmp.Diff([]string{"s@" + p}, due(t, c)); d != "" {
+		t.Error(d)
+	}
+	b.Gate = []byte("after")
+	if err := c.CommitBuild(t.Context(), b); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestNoCauseIsLost covers the races between a running task and what makes its
 // partition dirty again.
 func TestNoCauseIsLost(t *testing.T) {
