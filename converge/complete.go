@@ -223,6 +223,13 @@ func (s *sums) recall(q sqlite.MeasuredPartition) (*fingerprint.Completeness, er
 	return f.Completeness, nil
 }
 
+// Measured is what is on record now of how much arrived in the time of a partition; nil
+// if that is not measured.
+func Measured(ctx context.Context, catalog *sqlite.Catalog, p dataset.Partition) (*fingerprint.Completeness, error) {
+	m, err := new(sums).measured(ctx, catalog, p)
+	return m.says, err
+}
+
 // Arrival is how much of what was sent arrived lately.
 type Arrival struct {
 	Until time.Time                 // up to when nothing more is expected to show, zero if there is no such time

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/reedbed/reedbed/converge"
 	"github.com/reedbed/reedbed/dataset"
 	"github.com/reedbed/reedbed/dataset/sqlite"
 )
@@ -17,14 +18,23 @@ import (
 // when none runs. What does not exist is a *dataset.Refusal.
 func Why(ctx context.Context, o Options, r dataset.Reference) (a sqlite.Account, err error) {
 	path := fmt.Sprintf("/api/v1/datasets/%s/%s?version=%d", url.PathEscape(r.Dataset), r.Partition, r.Version)
-	return ask(ctx, o, path, func(reader *Reader) (sqlite.Account, error) { return reader.catalog.Why(ctx, r) })
+	return ask(ctx, o, path, func(reader *Reader) (sqlite.Account, error) { return account(ctx, reader.catalog, r) })
 }
 
 // Why accounts for a partition, with what runs at this moment.
 func (b backend) Why(ctx context.Context, r dataset.Reference) (sqlite.Account, error) {
-	a, err := b.n.catalog.Why(ctx, r)
+	a, err := account(ctx, b.n.catalog, r)
 	if err == nil && a.Due != nil && b.n.converger.Runs(r.Dataset, r.Partition) {
 		a.State = sqlite.Running
+	}
+	return a, err
+}
+
+// account is what the catalog says of a partition, and how much of what was sent in
+// its time arrived.
+func account(ctx context.Context, catalog *sqlite.Catalog, r dataset.Reference) (a sqlite.Account, err error) {
+	if a, err = catalog.Why(ctx, r); err == nil {
+		a.Completeness, err = converge.Measured(ctx, catalog, a.Partition)
 	}
 	return a, err
 }

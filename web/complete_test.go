@@ -1,9 +1,11 @@
 package web_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/reedbed/reedbed/dataset/sqlite"
 	"github.com/reedbed/reedbed/fingerprint"
 	"github.com/reedbed/reedbed/web"
 )
@@ -30,5 +32,18 @@ func TestCompleteInWords(t *testing.T) {
 		if got := web.CompleteInWords(c, noon); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
+	}
+}
+
+// An account of a partition says how much of what was sent in its time arrived.
+func TestExplainCompleteness(t *testing.T) {
+	c := &fingerprint.Completeness{Received: 97, Numbered: 97, InFlight: 3}
+	a := sqlite.Account{Dataset: "plays", Partition: "2026-11-22T10", State: sqlite.Fresh, Completeness: c}
+	if got := web.Explain(a); !strings.Contains(got, "  of what was sent: 3 % missing; more may show\n") {
+		t.Error(got)
+	}
+	c.Until = noon
+	if got := web.Explain(a); !strings.Contains(got, "  of what was sent: 3 % missing; complete to 2026-11-22 12:00:00\n") {
+		t.Error(got)
 	}
 }

@@ -23,6 +23,13 @@ func tellAccount(w io.Writer, a sqlite.Account) {
 	if !a.ClosedAt.IsZero() {
 		fmt.Fprintf(w, "  closed at %s\n", clock(a.ClosedAt))
 	}
+	if c := a.Completeness; c != nil {
+		until := "more may show"
+		if !c.Until.IsZero() {
+			until = "complete to " + clock(c.Until)
+		}
+		fmt.Fprintf(w, "  of what was sent: %s; %s\n", c.Missing(), until)
+	}
 	if a.Hold != nil {
 		tellHold(w, *a.Hold)
 	}

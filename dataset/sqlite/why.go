@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/reedbed/reedbed/dataset"
+	"github.com/reedbed/reedbed/fingerprint"
 	"github.com/reedbed/reedbed/internal/nearest"
 )
 
@@ -42,14 +43,17 @@ type Account struct {
 	// without that the partition does not exist.
 	Anchored bool `json:"anchored"`
 
-	Due     *DueAccount      `json:"due,omitempty"`     // nil: nothing is to be done
-	Waiver  *dataset.Waiver  `json:"waiver,omitempty"`  // holds back what is due
-	Release string           `json:"release,omitempty"` // the group its stage is promoted with
-	Staged  *int64           `json:"staged,omitempty"`  // the version the group will promote, 0 for ABSENT; nil: none
-	Version *VersionAccount  `json:"version,omitempty"` // the promoted one, or the one asked for
-	Hold    *dataset.Hold    `json:"hold,omitempty"`    // what is kept from readers; nil: nothing
-	Looked  *Look            `json:"looked,omitempty"`  // the last time the stage looked; nil: never
-	Others  []VersionSummary `json:"versions"`          // on record, the newest first
+	Due     *DueAccount     `json:"due,omitempty"`     // nil: nothing is to be done
+	Waiver  *dataset.Waiver `json:"waiver,omitempty"`  // holds back what is due
+	Release string          `json:"release,omitempty"` // the group its stage is promoted with
+	Staged  *int64          `json:"staged,omitempty"`  // the version the group will promote, 0 for ABSENT; nil: none
+	Version *VersionAccount `json:"version,omitempty"` // the promoted one, or the one asked for
+	Hold    *dataset.Hold   `json:"hold,omitempty"`    // what is kept from readers; nil: nothing
+	Looked  *Look           `json:"looked,omitempty"`  // the last time the stage looked; nil: never
+	// Completeness is how much of what was sent in its time arrived; nil if that is not
+	// measured. It is not the catalog that says it.
+	Completeness *fingerprint.Completeness `json:"completeness,omitempty"`
+	Others       []VersionSummary          `json:"versions"` // on record, the newest first
 }
 
 // DueAccount is why a partition is to be looked at, and when.
