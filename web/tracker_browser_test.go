@@ -120,6 +120,7 @@ func site(t *testing.T, ctx context.Context) (*collector, func(before, attribute
 		if err := chromedp.Do(ctx, steps...); err != nil {
 			t.Fatal(err)
 		}
+		until(t, ctx, "'track' in (window.reedbed || {})")
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.bodies, c.answers = nil, nil

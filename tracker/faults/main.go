@@ -16,19 +16,26 @@ import (
 	"os/signal"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/chromedp/chromedp"
 )
 
+// longestRun ends a run that hangs.
+const longestRun = 20 * time.Minute
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, longestRun)
+	defer cancel()
 	only := flag.String("only", "", "trackers to try, with commas; all if empty")
 	cases := flag.String("cases", "", "letters of the cases to try; all if empty")
 	atOnce := flag.Int("at-once", 3, "trackers tried at the same time")
 	flag.Parse()
 	if err := run(ctx, *only, *cases, *atOnce); err != nil {
 		fmt.Fprintln(os.Stderr, "faults:", err)
+		cancel()
 		stop()
 		os.Exit(1)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/chromedp/cdproto/cdp"
@@ -19,13 +20,17 @@ import (
 // milliseconds, on a processor slowed down four times.
 const longest = 5
 
+// visits is how often the page is looked at: whatever else the machine does
+// makes a stretch longer, and nothing makes it shorter.
+const visits = 5
+
 // verdict is what a page that carries the tracker is like.
 type verdict struct {
-	early   int      // requests for events and keys stored before somebody agreed
-	console []string // what the browser objects to, such as breaches of the page's policy
-	axe     []string // rules of axe that the page breaks
-	busy    float64  // the longest stretch of the tracker's, in milliseconds
-	events  int      // that were told
+	early    int       // requests for events and keys stored before somebody agreed
+	console  []string  // what the browser objects to, such as breaches of the page's policy
+	axe      []string  // rules of axe that the page breaks
+	busy     []float64 // the longest stretch of the tracker's in each visit, in milliseconds
+	requests int       // after the clicks of the last visit
 }
 
 // page looks at /try, which reedbed serves under a strict policy.
@@ -39,8 +44,12 @@ func (l *lab) page(browser context.Context) (verdict, error) {
 	said := v.listen(tab)
 	slow := emulation.SetCPUThrottlingRateParams{Rate: 4}
 	_, err := chromedp.Call(tab, emulation.SetCPUThrottlingRate, slow)
-	if err == nil {
-		v.busy, err = traced(tab, func() error { return v.use(tab, l.server.String()+"/try") })
+	for range visits {
+		if err == nil {
+			var busy float64
+			busy, err = traced(tab, func() error { return v.use(tab, l.server.String()+"/try") })
+			v.busy = append(v.busy, busy)
+		}
 	}
 	if err == nil && l.modules != "" {
 		v.axe, err = violations(tab, l.modules)
@@ -65,17 +74,26 @@ func (v *verdict) listen(tab context.Context) <-chan struct{} {
 	return done
 }
 
+// forget makes the next visit the first.
+func forget() step {
+	return chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Run(ctx, chromedp.Evaluate[any]("localStorage.clear(); null"))
+		return err
+	})
+}
+
 const told = `performance.getEntriesByType("resource").filter(r => r.name.includes("/t/e")).length`
 
 // use is what a person does there: nothing at first, then agree and click.
 func (v *verdict) use(tab context.Context, at string) error {
-	if err := chromedp.Do(tab, chromedp.Navigate(at), wait(3)); err != nil {
+	if err := chromedp.Do(tab, chromedp.Navigate(at), wait(2)); err != nil {
 		return err
 	}
-	var err error
-	if v.early, err = chromedp.Run(tab, chromedp.Evaluate[int](told+" + localStorage.length")); err != nil {
+	early, err := chromedp.Run(tab, chromedp.Evaluate[int](told+" + localStorage.length"))
+	if err != nil {
 		return err
 	}
+	v.early += early
 	click := func(id string, times int) step {
 		return chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
 			for range times {
@@ -86,11 +104,13 @@ func (v *verdict) use(tab context.Context, at string) error {
 			return nil
 		})
 	}
-	if err := chromedp.Do(tab, click("#agree", 1), click("[data-ev]", 20), click("#turn", 5), wait(4)); err != nil {
+	if err := chromedp.Do(tab, click("#agree", 1), click("[data-ev]", 20), click("#turn", 5), wait(3)); err != nil {
 		return err
 	}
-	v.events, err = chromedp.Run(tab, chromedp.Evaluate[int](told))
-	return err
+	if v.requests, err = chromedp.Run(tab, chromedp.Evaluate[int](told)); err != nil {
+		return err
+	}
+	return chromedp.Do(tab, click("#withdraw", 1), forget())
 }
 
 // violations are the rules of axe that the page breaks.
@@ -109,7 +129,9 @@ func violations(tab context.Context, modules string) ([]string, error) {
 // traced says how long the tracker's script ran at a stretch while act did.
 func traced(tab context.Context, act func() error) (busy float64, err error) {
 	complete := make(chan struct{})
-	err = chromedp.Listen(tab, func(e any) {
+	listening, stop := context.WithCancel(tab)
+	defer stop()
+	err = chromedp.Listen(listening, func(e any) {
 		switch e := e.(type) {
 		case *tracing.EventDataCollected:
 			for _, raw := range e.Value {
@@ -160,14 +182,14 @@ func stretch(raw []byte) float64 {
 
 // print says what was found, and whether it is what is promised.
 func (v verdict) print(axe bool) error {
-	fmt.Printf("\nthe page /try, on a processor slowed down four times\n"+
+	fmt.Printf("\nthe page /try, %d visits on a processor slowed down four times\n"+
 		"  requests and stored keys before anybody agreed   %d\n  requests after 26 events                         %d\n"+
-		"  longest stretch of the tracker                   %.1f ms\n  objections of the browser, such as to its policy %d %q\n",
-		v.early, v.events, v.busy, len(v.console), v.console)
+		"  longest stretch of the tracker, the least        %.1f ms of %.1f\n  objections of the browser, such as to its policy %d %q\n",
+		visits, v.early, v.requests, slices.Min(v.busy), v.busy, len(v.console), v.console)
 	if axe {
 		fmt.Printf("  rules of axe that it breaks                      %d %q\n", len(v.axe), v.axe)
 	}
-	if v.early > 0 || v.events == 0 || v.busy == 0 || v.busy > longest || len(v.console)+len(v.axe) > 0 {
+	if v.early > 0 || v.requests == 0 || slices.Min(v.busy) == 0 || slices.Min(v.busy) > longest || len(v.console)+len(v.axe) > 0 {
 		return errors.New("the page /try is not what it should be")
 	}
 	return nil

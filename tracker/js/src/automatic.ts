@@ -5,7 +5,7 @@ import type { Automatic, Tracker } from "../index"
 export const automatic = (tracker: Tracker, off: Automatic[] | string = ""): void => {
   if (!off.includes("pages")) pages(tracker)
   if (!off.includes("clicks")) clicks(tracker)
-  if (!off.includes("vitals")) setTimeout(vitals, 0, tracker) // in a task of its own, to keep each short
+  if (!off.includes("vitals")) setTimeout(vitals, 0, tracker)
 }
 
 // A page view is another path or query, however it was come by.

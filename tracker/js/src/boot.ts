@@ -14,9 +14,9 @@ export const boot = (automatic?: (tracker: Tracker, off?: string) => void): void
       app: { name: d.app, version: d.version },
     }))
     before?.forEach(tracker.push)
-    if (automatic) setTimeout(automatic, 0, tracker, d.off)
+    automatic?.(tracker, d.off)
   }
   // A page that is rendered ahead has no visitor yet.
   if ((document as any).prerendering) document.addEventListener("prerenderingchange", go)
-  else go()
+  else setTimeout(go) // in a task of its own, to keep each short
 }
