@@ -71,25 +71,60 @@ func Meaning(c contract.Contract, stored bool) string {
 // Standings judges what is on record by contracts that may not be deployed yet, in
 // their order. Of datasets with nothing on record there is none.
 func Standings(ctx context.Context, catalog *sqlite.Catalog, contracts []contract.Contract, known contract.Subjects) ([]Standing, error) {
-	var out []Standing
+	var all []*standing
+	byDataset := map[string][]*standing{} // each fingerprint is unpacked once
 	for _, c := range contracts {
-		r := c.Rules()
-		if !r.Judges() {
-			continue
+		s := &standing{rules: c.Rules(), Standing: Standing{
+			Contract: c.Name, File: c.File, Dataset: c.Dataset, Meaning: Meaning(c, !known[c.Dataset].Stage), First: []Breach{},
+		}}
+		if s.rules.Judges() {
+			all, byDataset[c.Dataset] = append(all, s), append(byDataset[c.Dataset], s)
 		}
-		s := Standing{Contract: c.Name, File: c.File, Dataset: c.Dataset, Meaning: Meaning(c, !known[c.Dataset].Stage), First: []Breach{}}
-		err := catalog.Prints(ctx, c.Dataset, func(p sqlite.Print) error {
-			s.Versions++
-			return s.judge(r, p)
+	}
+	for name, about := range byDataset {
+		err := catalog.Prints(ctx, name, func(p sqlite.Print) error {
+			print, err := decodeFingerprint(p.Fingerprint)
+			for _, s := range about {
+				s.judge(p, print)
+			}
+			return err
 		})
 		if err != nil {
-			return nil, fmt.Errorf("judge what is on record of %s: %w", c.Dataset, err)
+			return nil, fmt.Errorf("judge what is on record of %s: %w", name, err)
 		}
+	}
+	var out []Standing
+	for _, s := range all {
 		if s.Versions > 0 {
-			out = append(out, s)
+			out = append(out, s.Standing)
 		}
 	}
 	return out, nil
+}
+
+// standing is a Standing that is being found out.
+type standing struct {
+	Standing
+	rules contract.Rules
+}
+
+// judge counts a version; print is nil if its statistics were not taken.
+func (s *standing) judge(p sqlite.Print, print *fingerprint.Fingerprint) {
+	s.Versions++
+	if print == nil {
+		s.Unknown++
+		return
+	}
+	broken, unasked := s.rules.Recall(print, factsOf(print, p.Open))
+	switch {
+	case len(broken) > 0 && !p.Approved:
+		if s.Breaks++; len(s.First) < firstBreaches {
+			b := broken[0]
+			s.First = append(s.First, Breach{p.Partition, p.Version, b.Rule, b.At, b.What})
+		}
+	case unasked > 0:
+		s.Unknown++
+	}
 }
 
 // factsOf is what is known of a version on record beside its rules.
@@ -139,26 +174,4 @@ func (d *proposal) changedContracts(change Change) []contract.Contract {
 	return slices.DeleteFunc(slices.Clone(is.Contracts), func(c contract.Contract) bool {
 		return was.Consumer == is.Consumer && len(c.Rules().Changes(before[c.Dataset])) == 0
 	})
-}
-
-func (s *Standing) judge(r contract.Rules, p sqlite.Print) error {
-	print, err := decodeFingerprint(p.Fingerprint)
-	if err != nil {
-		return err
-	}
-	if print == nil {
-		s.Unknown++
-		return nil
-	}
-	broken, unasked := r.Recall(print, factsOf(print, p.Open))
-	switch {
-	case len(broken) > 0 && !p.Approved:
-		if s.Breaks++; len(s.First) < firstBreaches {
-			b := broken[0]
-			s.First = append(s.First, Breach{p.Partition, p.Version, b.Rule, b.At, b.What})
-		}
-	case unasked > 0:
-		s.Unknown++
-	}
-	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -75,21 +76,25 @@ func (c contractCheckCmd) Run(ctx context.Context, g *globals, term terminal) er
 
 // onRecord adds how what is on record fares by each file.
 func onRecord(ctx context.Context, p config.Project, promises converge.Promises, good []checkedFile) error {
+	place := map[string]int{}
+	var contracts []contract.Contract
 	for i, f := range good {
-		var contracts []contract.Contract
+		place[f.File] = i
 		for _, name := range f.Datasets {
-			for _, c := range promises.About(name) {
-				if c.File == f.File {
-					contracts = append(contracts, c)
-				}
-			}
-		}
-		var err error
-		if good[i].OnRecord, err = node.Standings(ctx, p, contracts, promises.Subjects); err != nil {
-			return err
+			contracts = append(contracts, promises.About(name)...)
 		}
 	}
-	return nil
+	contracts = slices.DeleteFunc(contracts, func(c contract.Contract) bool { _, asked := place[c.File]; return !asked })
+	slices.SortFunc(contracts, func(a, b contract.Contract) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
+	})
+	contracts = slices.CompactFunc(contracts, func(a, b contract.Contract) bool { return a.File == b.File && a.Dataset == b.Dataset })
+	found, err := node.Standings(ctx, p, contracts, promises.Subjects)
+	for _, s := range found {
+		f := &good[place[s.File]]
+		f.OnRecord = append(f.OnRecord, s)
+	}
+	return err
 }
 
 // breaches are the contracts that something on record breaks.
