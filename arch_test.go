@@ -33,7 +33,7 @@ var layers = []struct {
 	{"converge rehearse query compare collect importer", "what the program does: these do not know each other"},
 	{"load engine enrich stage contract", "the mechanisms those combine"},
 	{"dataset collect/protocol", "what things are on record or on the wire, not who records or sends them"},
-	{"store journal event fingerprint judge anomaly alert config examples tracker", "leaves"},
+	{"store journal event fingerprint judge anomaly arrival alert config examples tracker", "leaves"},
 	{"internal", "mechanisms without domain meaning"},
 }
 

@@ -163,7 +163,13 @@ func (b backend) Tail(ctx context.Context) (<-chan web.TailEvent, error) {
 }
 
 func tailEvent(e event.Envelope, info TailInfo) web.TailEvent {
-	t := web.TailEvent{ReceivedAt: info.Batch.ReceivedAt, Source: info.Batch.Source, ID: e.ID, Type: e.Type, Name: e.Name}
+	t := web.TailEvent{
+		ReceivedAt: info.Batch.ReceivedAt, Source: info.Batch.Source, ID: e.ID, Type: e.Type, Name: e.Name,
+		Protocol: info.Batch.Protocol, AppVersion: appVersion(e.Context), StreamID: e.StreamID,
+	}
+	if e.Seq >= 0 && e.StreamID != "" {
+		t.Seq = &e.Seq
+	}
 	if info.Refusal != (event.Refusal{}) {
 		t.Reason = info.Refusal.Error()
 	}
@@ -200,7 +206,7 @@ func (n *Node) pages() (http.Handler, error) {
 	addr, _ := n.listener.Addr().(*net.TCPAddr)
 	o := web.Options{
 		Backend: backend{n}, Collect: n.door.Handler(), Takes: n.door.Takes, Dashboards: dashboards, Project: n.project.Config.Name,
-		Metrics: promhttp.HandlerFor(n.registry, promhttp.HandlerOpts{}), Plan: n.planOwn, Alerts: n.catalog.AlertLog,
+		Metrics: promhttp.HandlerFor(n.registry, promhttp.HandlerOpts{}), Plan: n.planOwn, Alerts: n.catalog.AlertLog, Arrivals: n.arriving,
 		URL: "http://" + n.listener.Addr().String(), Tracker: n.project.Config.Tracker.Path,
 		Loopback: addr != nil && addr.IP.IsLoopback(), Token: string(n.project.Config.Token), Log: n.log.With("part", "web"),
 	}

@@ -61,6 +61,7 @@ type Node struct {
 	stopping   context.Context //nolint:containedctx // it is the node's life, not a call's
 	stop       context.CancelFunc
 	problems   problems
+	arrivals   arrivals
 	reload     func() (config.Project, error) // nil: sources stay
 	applyFiles bool                           // deploy the project's files at the start
 	deployed   atomic.Bool                    // the project's definitions are at work

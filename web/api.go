@@ -42,6 +42,9 @@ func (s *server) api() http.Handler {
 	if s.Alerts != nil {
 		mux.Handle("/api/v1/alerts", only(http.MethodGet, s.alerts))
 	}
+	if s.Arrivals != nil {
+		mux.Handle("/api/v1/arrivals", only(http.MethodGet, s.arrivals))
+	}
 	mux.Handle("/api/v1/apply", only(http.MethodPost, s.elsewhere))
 	mux.Handle("/api/v1/rollback", only(http.MethodPost, s.elsewhere))
 	mux.Handle("/api/v1/openapi.json", only(http.MethodGet, s.openAPI))
@@ -211,6 +214,9 @@ func (s *server) alerts(w http.ResponseWriter, r *http.Request) {
 	}
 	s.writeJSON(w, log)
 }
+
+// arrivals answers with what came in of late.
+func (s *server) arrivals(w http.ResponseWriter, _ *http.Request) { s.writeJSON(w, s.Arrivals()) }
 
 func unavailable(code, message string) problem {
 	return problem{status: http.StatusServiceUnavailable, Code: code, Message: message, Fix: "try again; the program's log says more"}

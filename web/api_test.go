@@ -267,8 +267,8 @@ func TestOpenAPIMatchesTheRoutes(t *testing.T) {
 	if err := json.Unmarshal([]byte(text(t, ask(h, "GET", "/api/v1/openapi.json", ""))), &document); err != nil {
 		t.Fatal(err)
 	}
-	if len(document.Paths) != 11 {
-		t.Errorf("%d paths, want 11", len(document.Paths))
+	if len(document.Paths) != 12 {
+		t.Errorf("%d paths, want 12", len(document.Paths))
 	}
 	for path, methods := range document.Paths {
 		for _, method := range []string{"get", "post"} {

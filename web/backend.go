@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/reedbed/reedbed/anomaly"
+	"github.com/reedbed/reedbed/arrival"
 	"github.com/reedbed/reedbed/compare"
 	"github.com/reedbed/reedbed/converge"
 	"github.com/reedbed/reedbed/dataset"
@@ -60,7 +61,7 @@ type Status struct {
 	Failures     []sqlite.Failure `json:"failures"`
 	Holds        []dataset.Hold   `json:"holds"` // the oldest, 100 at most
 	// Warnings are causes for which readers see versions that they are warned of.
-	Warnings []sqlite.Trouble `json:"warnings,omitempty"`
+	Warnings []sqlite.Trouble `json:"warnings"`
 	// Anomalies are what is unusual of the events of the last hours.
 	Anomalies []anomaly.Anomaly `json:"anomalies"`
 	Late      []converge.Late   `json:"late"`     // datasets that are older than contracts allow; none while nothing runs
@@ -87,10 +88,19 @@ func (s Status) MarshalJSON() ([]byte, error) {
 	if s.Late == nil {
 		s.Late = []converge.Late{}
 	}
+	if s.Warnings == nil {
+		s.Warnings = []sqlite.Trouble{}
+	}
 	if s.Problems == nil {
 		s.Problems = []stage.Problem{}
 	}
 	return json.Marshal(plain(s))
+}
+
+// Arrivals is what came in of late, by source, protocol and application version.
+type Arrivals struct {
+	Since  time.Time       `json:"since"`  // when the counting began, 15 minutes ago at most
+	Groups []arrival.Group `json:"groups"` // the busiest first
 }
 
 // JournalStatus counts events: in the journal, and of those the loaded ones,
@@ -137,6 +147,10 @@ type TailEvent struct {
 	ID         string    `json:"id"`
 	Type       string    `json:"type,omitempty"`
 	Name       string    `json:"name,omitempty"`
+	Protocol   string    `json:"protocol"`
+	AppVersion string    `json:"app_version,omitempty"`
+	StreamID   string    `json:"stream_id,omitempty"`
+	Seq        *int64    `json:"seq,omitempty"` // nil if it has no number
 	// Reason says why the event is in quarantine; empty when it is not.
 	Reason string `json:"reason,omitempty"`
 	// Event is what was sent, if that is JSON; Text if it is not.

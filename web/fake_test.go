@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/reedbed/reedbed/alert"
+	"github.com/reedbed/reedbed/arrival"
 	"github.com/reedbed/reedbed/compare"
 	"github.com/reedbed/reedbed/converge"
 	"github.com/reedbed/reedbed/dataset"
@@ -181,6 +182,11 @@ func handler(t *testing.T, f *fake, settings ...setting) http.Handler {
 	o := web.Options{
 		Plan: func(context.Context) (converge.Plan, error) {
 			return converge.Plan{Changes: []converge.Change{{FileChange: dataset.FileChange{File: "stages/a.sql", Changes: []string{"new stage"}}}}}, nil
+		},
+		Arrivals: func() web.Arrivals {
+			return web.Arrivals{Since: f.status.Watermark, Groups: []arrival.Group{
+				{Source: "player", Protocol: "native", AppVersion: "<b>2.1", Events: 12345, Quarantined: 2, Streams: 17, Missing: 3},
+			}}
 		},
 		Alerts:  func(context.Context) (alert.Log, error) { return f.alerts, f.fails },
 		Backend: f, Project: "plays", URL: "http://127.0.0.1:8080", WriteKey: "demo", Loopback: true,

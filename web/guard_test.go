@@ -11,7 +11,7 @@ import (
 )
 
 // readPaths need leave to be read.
-var readPaths = []string{"/", "/fragment", "/metrics", "/api/v1/status", "/api/v1/datasets", "/api/v1/alerts", "/api/v1/openapi.json", "/api/v1/nothing"}
+var readPaths = []string{"/", "/fragment", "/metrics", "/api/v1/status", "/api/v1/datasets", "/api/v1/alerts", "/api/v1/arrivals", "/api/v1/openapi.json", "/api/v1/nothing"}
 
 // openPaths are for everybody: probes, static files, and the front door, which
 // has its own keys.

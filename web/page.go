@@ -72,7 +72,8 @@ type view struct {
 	Boards   []boardView
 	Columns  []StateColumn
 	Datasets []datasetView
-	First    string // the command that sends a first event, when there is none
+	Arrivals *Arrivals // nil while nothing runs
+	First    string    // the command that sends a first event, when there is none
 }
 
 type boardView struct {
@@ -131,6 +132,10 @@ func (s *server) view(r *http.Request) view {
 		return v
 	}
 	v.Boards = s.boards(r, status)
+	if s.Arrivals != nil {
+		a := s.Arrivals()
+		v.Arrivals = &a
+	}
 	return v
 }
 

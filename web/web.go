@@ -33,7 +33,9 @@ type Options struct {
 	// Plan says what deploying the project's own files would do; nil: nobody does.
 	Plan func(context.Context) (converge.Plan, error)
 	// Alerts says what is and was wrong, and who was told; nil: nobody does.
-	Alerts     func(context.Context) (alert.Log, error)
+	Alerts func(context.Context) (alert.Log, error)
+	// Arrivals says what comes in of late, counted while somebody asks; nil: nobody does.
+	Arrivals   func() Arrivals
 	Dashboards []Dashboard
 	Project    string // the project's name
 	URL        string // where people reach the listener: http://127.0.0.1:8080

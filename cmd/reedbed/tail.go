@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/reedbed/reedbed/node"
@@ -81,6 +83,12 @@ func (c tailCmd) print(ctx context.Context, g *globals, term terminal, lines *bu
 	return nil
 }
 
+// plainText is the end of a text that others chose, without what a terminal would obey.
+func plainText(s string) string {
+	q := strconv.Quote(s)
+	return q[max(1, len(q)-13) : len(q)-1]
+}
+
 func printTailed(term terminal, e web.TailEvent) {
 	if e.Missed > 0 {
 		fmt.Fprintf(term.out, "... %d events not shown\n", e.Missed)
@@ -90,5 +98,10 @@ func printTailed(term terminal, e web.TailEvent) {
 		what = "quarantined: " + e.Reason
 	}
 	// Quoted, because event text may hold what a terminal would obey.
-	fmt.Fprintf(term.out, "%s  %-12s %q  %.200q\n", e.ReceivedAt.Format(time.TimeOnly), e.Source, what, cmp.Or(string(e.Event), e.Text))
+	number := "-"
+	if e.Seq != nil {
+		number = fmt.Sprintf("%s:%d", plainText(e.StreamID), *e.Seq)
+	}
+	fmt.Fprintf(term.out, "%s  %-12s %-16s %q  %s  %.200q\n", e.ReceivedAt.Format(time.TimeOnly), e.Source,
+		strings.TrimSpace(e.Protocol+" "+plainText(e.AppVersion)), what, number, cmp.Or(string(e.Event), e.Text))
 }
