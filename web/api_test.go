@@ -165,7 +165,7 @@ func TestSQLEndsWhenTheClientLeaves(t *testing.T) {
 func TestStatusKeepsItsShape(t *testing.T) {
 	f := &fake{status: web.Status{Converged: true, Journal: web.JournalStatus{End: 5, Loaded: 4}, Revision: 7, Version: "v"}}
 	want := `{"converged":true,"journal":{"end":5,"loaded":4},"datasets":[],"quarantine":{"rows":0},` +
-		`"totals":{"acknowledged":0,"loaded":0,"quarantined":0,"duplicates_removed":0},"failures":[],"holds":[],"anomalies":[],"late":[],"problems":[],"revision":7,"version":"v"}` + "\n"
+		`"totals":{"acknowledged":0,"loaded":0,"quarantined":0,"duplicates_removed":0},"failures":[],"holds":[],"warnings":[],"anomalies":[],"late":[],"problems":[],"revision":7,"version":"v"}` + "\n"
 	if got := text(t, ask(handler(t, f), "GET", "/api/v1/status", "")); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -34,7 +34,7 @@ func TestStatusKeys(t *testing.T) {
 		got  []string
 	}{
 		{
-			[]string{"converged", "datasets", "failures", "holds", "journal", "late", "problems", "quarantine", "revision", "totals", "version"},
+			[]string{"anomalies", "converged", "datasets", "failures", "holds", "journal", "late", "problems", "quarantine", "revision", "totals", "version", "warnings"},
 			keys(all),
 		},
 		{[]string{"end", "loaded"}, keys(got.Journal)},
