@@ -45,6 +45,9 @@ func (c Contract) Validate(known Subjects) []Problem {
 	if band := c.Terms.Complete; !s.Stage && !band.empty() {
 		r.bad(band.Line(), "complete: "+s.Name+" is computed by no stage, and what is measured later does not judge it again", "say it of a stage that reads it")
 	}
+	if band := c.Terms.Complete; s.Stage && !s.Timed && !slices.Contains(s.Measures, "complete") && !band.empty() {
+		r.bad(band.Line(), "complete: "+s.Name+" is not cut by time, and how much arrived is measured of some time", "leave `complete` out, or have the stage take a measure complete")
+	}
 	if c.Terms.Fresh != nil && !s.Timed {
 		r.bad(c.Terms.Fresh.Line, fmt.Sprintf("%s is not cut by time, so it has no end that it could be late after", s.Name), "leave `fresh` out")
 	}

@@ -67,6 +67,7 @@ func TestValidate(t *testing.T) {
 		"exact":       {"plays: {columns: {amount: {type: 'decimal(18, 6)'}, tags: {type: 'text[]'}}}", "3: tags is a VARCHAR[], not a text[]; cast it in the SQL, or correct the type"},
 		"no stage":    {"plays: {}\nconsumer: royalteis", "4: there is no stage royalteis; did you mean `royalties`?; leave `consumer` out if who relies on it is no stage"},
 		"arrived":     {"raw: {complete: {min: 99%}}", "3: complete: raw is computed by no stage, and what is measured later does not judge it again; say it of a stage that reads it"},
+		"at no time":  {"charts: {complete: {min: 99%}}", "3: complete: charts is not cut by time, and how much arrived is measured of some time; leave `complete` out, or have the stage take a measure complete"},
 		"side input":  {"plays: {}\nconsumer: tracks", "4: there is no stage tracks; there are: charts, plays, royalties; leave `consumer` out if who relies on it is no stage"},
 		"no reader":   {"plays: {}\nconsumer: charts", "3: charts does not read plays, so nothing could be kept from it; name what it reads itself: tracks"},
 		"not a stage": {"raw: {columns: {event_id: {not_null: true}}, rows: {min: 1}, fresh: 1h}", ""},
