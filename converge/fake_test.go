@@ -220,7 +220,7 @@ func (f *fakeEngine) Survey(_ context.Context, job engine.SurveyJob) (*fingerpri
 // fingerprintOf counts rows, and those that break rules such as `"v" > 7`. Values are
 // a category of eight.
 func fingerprintOf(rows []row, s engine.Survey) *fingerprint.Fingerprint {
-	f := &fingerprint.Fingerprint{Rows: int64(len(rows)), Columns: []fingerprint.Column{categories(rows)}}
+	f := &fingerprint.Fingerprint{Rows: int64(len(rows)), Together: int64(len(rows)), Columns: []fingerprint.Column{categories(rows)}}
 	for _, x := range s.Violations {
 		c := fingerprint.Check{Name: x.Name}
 		words := strings.Fields(x.SQL)

@@ -194,8 +194,8 @@ func (c *Converger) judgeFound(ctx context.Context, a *answer) error {
 	if err != nil {
 		return err
 	}
-	known := a.stage.gate.suffices(print)
-	if !known && a.stage.gate.judges() {
+	known := a.stage.gate.suffices(print) && (!f.compare || print.Whole())
+	if !known && (a.stage.gate.judges() || f.compare) {
 		if print, err = c.survey(ctx, a, f.record); err != nil {
 			return err
 		}
@@ -325,7 +325,9 @@ func (c *Converger) grown(ctx context.Context, a *answer, added *fingerprint.Fin
 	if print != nil && added != nil {
 		print = fingerprint.Merge(print, added)
 	}
-	if print == nil && added == nil || a.stage.gate.suffices(print) {
+	// Those that are compared say what rows have in common, which parts do not know.
+	together := !a.stage.gate.comparing.compares(isOpen(k)) || print != nil && print.Whole()
+	if print == nil && added == nil || a.stage.gate.suffices(print) && together {
 		return print, nil
 	}
 	segments, err := c.o.Catalog.Segments(ctx, []dataset.Promoted{a.build.Content.Base})

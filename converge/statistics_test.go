@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/reedbed/reedbed/dataset"
+	"github.com/reedbed/reedbed/fingerprint"
 	"github.com/reedbed/reedbed/judge"
 )
 
@@ -293,4 +294,35 @@ func TestFewRowsAreNotCompared(t *testing.T) {
 	if diff := cmp.Diff([]dataset.Broken(nil), w.said("a")); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// TestClosedIsReadTogether has an hour grow while it is open. Its statistics are those
+// of parts until it closes, when all rows are read for what they have in common.
+func TestClosedIsReadTogether(t *testing.T) {
+	w := stream(t, 200)
+	w.loadValues(map[int64][]int64{judged: ordinary(judged+1, 200)})
+	w.settle()
+	if f := w.printOf("a"); f.Whole() {
+		t.Errorf("while it is open all of %d rows are read together", f.Rows)
+	}
+	w.closeJudged()
+	if f := w.printOf("a"); f.Together != f.Rows || f.Rows < 300 {
+		t.Errorf("of %d rows %d were read together", f.Rows, f.Together)
+	}
+}
+
+// printOf is the fingerprint of the newest version of a dataset at judged.
+func (w *world) printOf(name string) (f *fingerprint.Fingerprint) {
+	w.must(w.ledger.each(`SELECT v.fingerprint FROM datasets d JOIN partitions p ON p.dataset_id = d.id
+		JOIN versions v ON v.partition_id = p.id WHERE d.name = ? AND p.name = ? ORDER BY v.number`,
+		func(rows *sql.Rows) error {
+			var text []byte
+			if err := rows.Scan(&text); err != nil {
+				return err
+			}
+			var err error
+			f, err = fingerprint.Decode(text)
+			return err
+		}, name, w.partition(dataset.Hour, judged)))
+	return f
 }

@@ -206,7 +206,7 @@ func Decode(b []byte) (*Fingerprint, error) {
 
 // check finds what other functions rely on and a damaged fingerprint may lack.
 func (f *Fingerprint) check() error {
-	if f.Rows < 0 || f.Bytes < 0 || f.Rejected < 0 || f.Omitted < 0 || f.Late != nil && (*f.Late < 0 || *f.Late > f.Rows) {
+	if f.Rows < 0 || f.Bytes < 0 || f.Rejected < 0 || f.Omitted < 0 || f.Together < 0 || f.Together > f.Rows || f.Late != nil && (*f.Late < 0 || *f.Late > f.Rows) {
 		return errors.New("a count that cannot be")
 	}
 	if f.Completeness != nil {

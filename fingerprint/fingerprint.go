@@ -21,6 +21,9 @@ type Fingerprint struct {
 	Rows     int64     `json:"rows"`
 	Bytes    int64     `json:"bytes"`
 	Rejected int64     `json:"rejected"` // rows the stage refused beside these
+	// Together are the rows that were read at once, of which it is known what they have in
+	// common: all, but for those that were merged with them.
+	Together int64 `json:"together,omitempty"`
 	// Late are rows received after the partition had ended, nil where that is not known.
 	Late *int64 `json:"late,omitempty"`
 	// Completeness is of the time of the rows, as far as it was measured when they
@@ -62,7 +65,7 @@ type Column struct {
 	// Firsts is the share of the rows with a value that are the first with theirs: 1 of
 	// a key. Of each value no more than FirstsRows rows count. It is found among the rows
 	// of at most FirstsValues values, and nil where nobody looked, which is so of
-	// categories and of a merge: parts do not know what they have in common.
+	// categories, and of a merge that is not Whole.
 	Firsts    *float64 `json:"firsts,omitempty"`
 	Min       *float64 `json:"min,omitempty"`
 	Max       *float64 `json:"max,omitempty"`
@@ -163,6 +166,10 @@ func (f *Fingerprint) Check(name string) *Check {
 	}
 	return &f.Checks[i]
 }
+
+// Whole says whether nine of ten rows were read together, so that what others of the
+// rows have in common with them matters little.
+func (f *Fingerprint) Whole() bool { return f.Together >= f.Rows-f.Rows/10 }
 
 // RejectedShare is the share of rejected rows among all that the stage returned.
 func (f *Fingerprint) RejectedShare() float64 { return share(f.Rejected, f.Rows+f.Rejected) }

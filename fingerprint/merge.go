@@ -20,12 +20,16 @@ import (
 func Merge(parts ...*Fingerprint) *Fingerprint {
 	out := &Fingerprint{}
 	columns := map[string]Kind{}
+	var most *Fingerprint // of those read together
 	for i, p := range parts {
 		if i == 0 {
 			out.Start, out.End, out.Late = p.Start, p.End, new(int64)
 		}
 		out.Start, out.End = earlier(out.Start, p.Start), later(out.End, p.End)
 		out.Rows += p.Rows
+		if p.Together > out.Together {
+			out.Together, most = p.Together, p
+		}
 		out.Bytes += p.Bytes
 		out.Rejected += p.Rejected
 		out.Omitted = max(out.Omitted, p.Omitted)
@@ -42,7 +46,11 @@ func Merge(parts ...*Fingerprint) *Fingerprint {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(columns)) {
-		out.Columns = append(out.Columns, mergeColumn(name, columns[name], parts))
+		c := mergeColumn(name, columns[name], parts)
+		if most != nil && out.Whole() && c.Kind != Other {
+			c.Firsts = most.firsts(name)
+		}
+		out.Columns = append(out.Columns, c)
 	}
 	out.Completeness = mergeCompleteness(parts)
 	out.Measures = mergeMeasures(parts)
@@ -100,6 +108,13 @@ func mergeColumn(name string, kind Kind, parts []*Fingerprint) Column {
 		c.mergeCategory(filled)
 	}
 	return c
+}
+
+func (f *Fingerprint) firsts(name string) *float64 {
+	if c := f.exactly(name); c != nil {
+		return c.Firsts
+	}
+	return nil
 }
 
 func (f *Fingerprint) exactly(name string) *Column {

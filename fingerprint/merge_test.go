@@ -285,3 +285,24 @@ func TestSketch(t *testing.T) {
 		}
 	}
 }
+
+// What the largest part knows of first rows is kept while nine of ten rows are in it,
+// however small the others are one by one.
+func TestFirstsOfAMerge(t *testing.T) {
+	part := func(rows int64, share float64) *fingerprint.Fingerprint {
+		return &fingerprint.Fingerprint{Rows: rows, Together: rows, Columns: []fingerprint.Column{
+			{Name: "id", Kind: fingerprint.Text, Distinct: rows, Firsts: &share},
+		}}
+	}
+	f := part(1000, .5)
+	for range 11 {
+		f = fingerprint.Merge(part(10, 1), f)
+	}
+	if c := f.Column("id"); !f.Whole() || f.Together != 1000 || c.Firsts == nil || *c.Firsts != .5 {
+		t.Errorf("after 110 rows: %+v", f)
+	}
+	f = fingerprint.Merge(part(10, 1), f)
+	if f.Whole() || f.Column("id").Firsts != nil {
+		t.Errorf("after 120 rows: %+v", f)
+	}
+}

@@ -54,6 +54,7 @@ func Files(paths []string, o Options) (f *fingerprint.Fingerprint, err error) {
 		f.Bytes += bytes
 		files = append(files, p)
 	}
+	f.Together = f.Rows
 	var room scratch
 	for _, parts := range columns(files) {
 		c := newColumn(parts, f.Rows, o, &room)
