@@ -32,7 +32,7 @@ func terms(lines ...string) string {
 func answered(r Rules, rows, count int64) *fingerprint.Fingerprint {
 	f := &fingerprint.Fingerprint{Rows: rows}
 	n := r.Needs()
-	for _, e := range append(n.Violations, n.Queries...) {
+	for _, e := range slices.Concat(n.Violations, n.Counts, n.Queries) {
 		f.Checks = append(f.Checks, fingerprint.Check{Name: e.Name, Count: count})
 	}
 	for _, c := range n.Categories {

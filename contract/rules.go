@@ -40,15 +40,16 @@ type Rule struct {
 	// nothing.
 	Asks Expr
 
-	source source
-	of     string // the column or measure
-	unit   unit
-	band   Band
-	whole  bool   // Asks is a SELECT over all rows, not an expression over one
-	reads  string // another dataset that Asks reads
-	what   string // what a row that breaks it is like; or what the number is
-	number bool   // Asks gives a number that is not of rows
-	nulls  string // the column whose missing values Asks counts
+	source    source
+	of        string // the column or measure
+	unit      unit
+	band      Band
+	whole     bool   // Asks is a SELECT over all rows, not an expression over one
+	aggregate bool   // Asks is an aggregate over all rows
+	reads     string // another dataset that Asks reads
+	what      string // what a row that breaks it is like; or what the number is
+	number    bool   // Asks gives a number that is not of rows
+	nulls     string // the column whose missing values Asks counts
 }
 
 // source is where the number comes from that a rule compares.
@@ -76,6 +77,7 @@ type Needs struct {
 	Categories []string // columns whose entropy is wanted
 	Measures   []Expr   // aggregates over the rows
 	Violations []Expr   // boolean expressions over a row, of which the true ones are counted
+	Counts     []Expr   // aggregates over the rows that count those that break a rule
 	Queries    []Expr   // SELECTs of one number, over a relation named as the dataset
 	Reads      []string // other datasets that Queries read
 }
@@ -85,6 +87,7 @@ func (n *Needs) Add(o Needs) {
 	n.Categories = union(n.Categories, o.Categories)
 	n.Measures = union(n.Measures, o.Measures)
 	n.Violations = union(n.Violations, o.Violations)
+	n.Counts = union(n.Counts, o.Counts)
 	n.Queries = union(n.Queries, o.Queries)
 	n.Reads = union(n.Reads, o.Reads)
 }
@@ -110,7 +113,7 @@ func (n Needs) Met(f *fingerprint.Fingerprint) bool {
 			return false
 		}
 	}
-	for _, e := range slices.Concat(n.Violations, n.Queries) {
+	for _, e := range slices.Concat(n.Violations, n.Counts, n.Queries) {
 		if f.Check(e.Name) == nil {
 			return false
 		}
@@ -149,6 +152,8 @@ func (r Rules) Needs() Needs {
 		}
 		switch {
 		case x.Asks.SQL == "":
+		case x.aggregate:
+			n.Counts = union(n.Counts, []Expr{x.Asks})
 		case x.whole:
 			n.Queries = union(n.Queries, []Expr{x.Asks})
 		default:
@@ -250,7 +255,8 @@ func (b *builder) column(c Column) {
 // whole adds the rules of a column that look at all rows together.
 func (b *builder) whole(c Column, id, name string) {
 	if c.Unique > 0 {
-		b.query(id+".unique", c.Unique, fmt.Sprintf("SELECT count(%[1]s) - count(DISTINCT %[1]s) FROM %[2]s", name, quoteName(b.dataset)), c.Name+" is that of another row")
+		b.query(id+".unique", c.Unique, fmt.Sprintf("count(%[1]s) - count(DISTINCT %[1]s)", name), c.Name+" is that of another row")
+		b.list[len(b.list)-1].aggregate = true
 	}
 	if x := c.Relation; x != nil {
 		b.query(id+".relation", x.Line, fmt.Sprintf(

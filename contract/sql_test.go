@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,7 +56,7 @@ datasets:
 `)
 	n := r.Needs()
 	var got []string
-	for _, e := range append(n.Violations, n.Queries...) {
+	for _, e := range slices.Concat(n.Violations, n.Counts, n.Queries) {
 		name, _, _ := strings.Cut(e.Name, "#")
 		got = append(got, name+": "+e.SQL)
 	}
@@ -66,7 +67,7 @@ datasets:
 		`columns.c.accepted: "c" NOT IN ('a', 'it''s')`,
 		`columns.g.matches: NOT regexp_full_match("g", 'x''y')`,
 		`columns.g.nulls: "g" IS NULL`,
-		`columns.we"ird.unique: SELECT count("we""ird") - count(DISTINCT "we""ird") FROM "d"`,
+		`columns.we"ird.unique: count("we""ird") - count(DISTINCT "we""ird")`,
 		`columns.we"ird.relation: SELECT count(*) FROM "d" AS here WHERE here."we""ird" IS NOT NULL AND NOT EXISTS (SELECT 1 FROM "e" AS there WHERE there."f" = here."we""ird")`,
 		"checks.rows: SELECT count(*) FROM (\nFROM d\n)",
 		"checks.number: SELECT ceil(abs(coalesce((\nSELECT count(*) FROM d\n)::DOUBLE, 0)))::BIGINT",

@@ -136,17 +136,17 @@ type question struct {
 // questions are what the rules ask, as queries of one value.
 func questions(r contract.Rules) []question {
 	var out []question
-	rows := map[string]bool{}
-	for _, e := range r.Needs().Violations {
-		rows[e.Name] = true
-	}
+	needs := r.Needs()
 	for _, x := range r.List {
 		if x.Asks.SQL == "" {
 			continue
 		}
 		q := question{what: x.ID, line: x.Line, sql: x.Asks.SQL, fix: "the rows are in a table called " + r.Contract.Dataset + "; try the SELECT in any DuckDB shell"}
-		if rows[x.Asks.Name] {
+		switch {
+		case slices.Contains(needs.Violations, x.Asks):
 			q.sql, q.fix = "SELECT count_if("+q.sql+"\n) FROM "+r.Contract.Dataset, "compare with values of the column's type"
+		case slices.Contains(needs.Counts, x.Asks):
+			q.sql, q.fix = "SELECT "+q.sql+" FROM "+r.Contract.Dataset, "compare with values of the column's type"
 		}
 		out = append(out, q)
 	}

@@ -59,7 +59,7 @@ func TestContractIsCounted(t *testing.T) {
 			}},
 			{Name: "names", Columns: names, Rows: [][]*string{{new("A")}, {nil}}},
 		},
-		Survey: engine.Survey{Name: "s", Violations: expressions(n.Violations), Queries: expressions(n.Queries)},
+		Survey: engine.Survey{Name: "s", Violations: expressions(n.Violations), Counts: expressions(n.Counts), Queries: expressions(n.Queries)},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -52,7 +52,8 @@ func newGate(s *stage.Stage, columns []dataset.Column, consumers []contract.Cont
 	g.by, g.comparing = id.Hash(), newComparing(s, consumers)
 	g.asks = engine.Survey{
 		Name: s.Name, Categories: g.needs.Categories,
-		Measures: expressions(g.needs.Measures), Violations: expressions(g.needs.Violations), Queries: expressions(g.needs.Queries),
+		Measures: expressions(g.needs.Measures), Violations: expressions(g.needs.Violations),
+		Counts: expressions(g.needs.Counts), Queries: expressions(g.needs.Queries),
 	}
 	if slices.ContainsFunc(columns, func(c dataset.Column) bool { return c.Name == received }) {
 		g.asks.Received = received

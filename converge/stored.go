@@ -165,7 +165,7 @@ func (c *Converger) surveyStored(ctx context.Context, q dataset.Promoted, needs 
 			rows.Files = append(rows.Files, c.o.Store.Path(x.Object))
 		}
 	}
-	asks := engine.Survey{Name: q.Dataset, Categories: needs.Categories, Violations: expressions(needs.Violations), Queries: expressions(needs.Queries)}
+	asks := engine.Survey{Name: q.Dataset, Categories: needs.Categories, Violations: expressions(needs.Violations), Counts: expressions(needs.Counts), Queries: expressions(needs.Queries)}
 	if slices.ContainsFunc(columns, func(c dataset.Column) bool { return strings.EqualFold(c.Name, received) }) {
 		asks.Received = received
 	}

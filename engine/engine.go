@@ -83,6 +83,7 @@ type Survey struct {
 	Categories []string `json:"categories,omitempty"`
 	Measures   []Expr   `json:"measures,omitempty"`   // aggregates that give one number over the rows
 	Violations []Expr   `json:"violations,omitempty"` // boolean expressions over a row, the true ones counted
+	Counts     []Expr   `json:"counts,omitempty"`     // aggregates that give one number: the rows that break a rule
 	Queries    []Expr   `json:"queries,omitempty"`    // SELECTs that return one number: the rows that break a rule
 	// Received is the column with the time a row was received, "" if there is none.
 	Received string `json:"received,omitempty"`

@@ -44,7 +44,7 @@ func BenchmarkSurvey(b *testing.B) {
 	}
 	surveys["rules"] = &with
 	unique := with
-	unique.Queries = []engine.Expr{{Name: "unique", SQL: "SELECT count(*) - count(DISTINCT event_id) FROM out"}}
+	unique.Counts = []engine.Expr{{Name: "unique", SQL: "count(event_id) - count(DISTINCT event_id)"}}
 	surveys["unique"] = &unique
 	for _, rows := range []int{1_000, 1_000_000} {
 		for _, name := range []string{"columns", "rules", "unique"} {

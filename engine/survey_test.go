@@ -93,6 +93,7 @@ func TestExpressionsOfASurvey(t *testing.T) {
 	want := expected{
 		"mean": 12.25, "none": nil, "missing": "columns there are: price", "no aggregate": "must appear in the GROUP BY", "nan": "no number", "statement": "syntax error",
 		"cheap": 50.0, "null": 0.0, "elsewhere": 300.0, "wrong": "Could not convert", "smuggled": "exactly one expression", "later": 900.0,
+		"same country": 897.0, "same second": 0.0, "below": "no number of rows", "not one": "must appear in the GROUP BY",
 		"unique": 0.0, "per user": 900.0, "table": "more or less than one number", "rows": "more or less than one number", "text": "Could not convert",
 		"negative": "no number of rows", "empty sum": 0.0, "gone": "does not exist", "update": "SELECT", "unnamed": "more or less than one number",
 	}
@@ -111,6 +112,12 @@ func TestExpressionsOfASurvey(t *testing.T) {
 		{Name: "wrong", SQL: "visitor::INTEGER > 3"},
 		{Name: "smuggled", SQL: "1) FROM range(3) WHERE (true"},
 		{Name: "later", SQL: "seen >= getvariable('partition_start')"},
+	}
+	job.Survey.Counts = []engine.Expr{
+		{Name: "same country", SQL: "count(country) - count(DISTINCT country)"},
+		{Name: "same second", SQL: "count(seconds) - count(DISTINCT seconds) -- of some that are NULL"},
+		{Name: "below", SQL: "-count(*)"},
+		{Name: "not one", SQL: "price"},
 	}
 	job.Survey.Queries = []engine.Expr{
 		{Name: "unique", SQL: "SELECT count(*) FROM (SELECT id FROM plays GROUP BY id HAVING count(*) > 1)"},
@@ -138,7 +145,7 @@ func TestExpressionsOfASurvey(t *testing.T) {
 			}
 			answered(t, e.Name, want[e.Name], number, m.Error)
 		}
-		for i, e := range append(job.Survey.Violations, job.Survey.Queries...) {
+		for i, e := range slices.Concat(job.Survey.Violations, job.Survey.Counts, job.Survey.Queries) {
 			c := f.Check(e.Name)
 			if c == nil || c.Whole != (i >= len(job.Survey.Violations)) {
 				t.Errorf("the check %s: %+v", e.Name, c)

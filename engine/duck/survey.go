@@ -134,8 +134,8 @@ func (d *DB) fingerprint(ctx context.Context, r engine.Request, files []string, 
 		n := q.answers[i]
 		f.Measures = append(f.Measures, fingerprint.Measure{Name: m.Name, Rows: f.Rows, Value: n.value, Error: n.said()})
 	}
-	for i, v := range s.Violations {
-		f.Checks = append(f.Checks, q.answers[len(s.Measures)+i].check(v.Name, false))
+	for i, v := range slices.Concat(s.Violations, s.Counts) {
+		f.Checks = append(f.Checks, q.answers[len(s.Measures)+i].check(v.Name, i >= len(s.Violations)))
 	}
 	for _, rule := range s.Queries {
 		f.Checks = append(f.Checks, d.ask(ctx, with, rule.SQL).check(rule.Name, true))
@@ -189,8 +189,8 @@ func (n number) check(name string, whole bool) fingerprint.Check {
 	return c
 }
 
-// questions are a survey's measures, then its violations, each as an aggregate
-// that gives a DOUBLE; and their answers.
+// questions are a survey's measures, then its violations and its counts, each as an
+// aggregate that gives a DOUBLE; and their answers.
 type questions struct {
 	exprs   []string // of those that were admitted
 	places  []int    // of each among the answers
@@ -199,14 +199,11 @@ type questions struct {
 
 // questions admits a survey's expressions. What is refused is answered so.
 func (d *DB) questions(ctx context.Context, s *engine.Survey) *questions {
-	q := &questions{answers: make([]number, len(s.Measures)+len(s.Violations))}
-	for i := range q.answers {
-		var theirs, ours string
-		if i < len(s.Measures) {
-			theirs = s.Measures[i].SQL
-			ours = "CAST((\n" + theirs + "\n) AS DOUBLE)"
-		} else {
-			theirs = s.Violations[i-len(s.Measures)].SQL
+	all := slices.Concat(s.Measures, s.Violations, s.Counts)
+	q := &questions{answers: make([]number, len(all))}
+	for i, x := range all {
+		theirs, ours := x.SQL, "CAST((\n"+x.SQL+"\n) AS DOUBLE)"
+		if i >= len(s.Measures) && i < len(s.Measures)+len(s.Violations) {
 			ours = "CAST(count(*) FILTER (WHERE ((\n" + theirs + "\n) IS TRUE)) AS DOUBLE)"
 		}
 		if err := d.admitExpression(ctx, theirs); err != nil {
