@@ -1,13 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/reedbed/reedbed/anomaly"
 	"github.com/reedbed/reedbed/dataset/sqlite"
 	"github.com/reedbed/reedbed/web"
 )
@@ -48,6 +52,21 @@ func TestStatusKeys(t *testing.T) {
 		if diff := cmp.Diff(tt.want, tt.got); diff != "" {
 			t.Error(diff)
 		}
+	}
+}
+
+func TestStatusSaysWhatIsUnusual(t *testing.T) {
+	a := anomaly.Anomaly{
+		Effect: anomaly.Effect{Kind: anomaly.Volume, Series: anomaly.Series{Source: "web", Event: "\x1b[2Jplay"}, What: "9 events, expected 90 to 110"},
+		Since:  time.Date(2026, 11, 22, 13, 0, 0, 0, time.UTC),
+	}
+	var out bytes.Buffer
+	if err := printStatus(terminal{out: &out}, web.Status{Anomalies: []anomaly.Anomaly{a}}); err != nil {
+		t.Fatal(err)
+	}
+	want := "unusual since 2026-11-22 13:00:00: web, event \uFFFD[2Jplay: fewer events than usual\n9 events, expected 90 to 110\n"
+	if !strings.Contains(out.String(), want) {
+		t.Errorf("got %s", out.String())
 	}
 }
 
