@@ -51,7 +51,7 @@ func run(ctx context.Context, only, letters string, atOnce int) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	trackers, modules, err := load(ctx, only)
 	if err != nil {
 		return err
