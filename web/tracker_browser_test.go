@@ -158,6 +158,7 @@ func TestTrackerInABrowser(t *testing.T) {
 		if diff := cmp.Diff(want, names(c.events(t))); diff != "" {
 			t.Error(diff)
 		}
+		tells(t, ctx, "localStorage['rb.demo.c'] = '0'; reedbed.track('Taken back in another tab')")
 		tells(t, ctx, "reedbed.consent(false); reedbed.track('Late')")
 		if n := stored(); n != 1 || len(c.events(t)) != 3 {
 			t.Errorf("after consent was taken back %d keys are stored, and told is %q", n, names(c.events(t)))

@@ -36,8 +36,8 @@ export const load = (options: Options): Tracker => {
   const refused =
     (options.gpc != "ignore" && (navigator as any).globalPrivacyControl) || (options.dnt == "respect" && navigator.doNotTrack == "1")
   const leaving = new Set<string>() // keys of events on their way in requests that outlive the page
-  // "1" given, "0" taken back, "" not known
-  let consent = refused ? "0" : get("c") || (options.consent == "wait" ? "" : "1")
+  // "1" given, "0" taken back, "" not known; any tab may change it.
+  const consent = () => (refused ? "0" : get("c") || (options.consent == "wait" ? "" : "1"))
   let held: (() => void)[] = [] // what happened before it was known
   let queued = keys("q").length
   let timer: number | void
@@ -51,8 +51,8 @@ export const load = (options: Options): Tracker => {
 
   // when there is consent, now or later.
   const when = (tell: () => void) => {
-    if (consent == "1") tell()
-    else if (!consent) held.push(tell)
+    if (consent() == "1") tell()
+    else if (!consent()) held.push(tell)
   }
 
   const device = (now: number, user?: string): Device => {
@@ -96,7 +96,7 @@ export const load = (options: Options): Tracker => {
     const chosen: string[] = []
     const events: string[] = []
     let size = 99
-    const all = consent == "1" ? keys("q").filter(key => !leaving.has(key)) : []
+    const all = consent() == "1" ? keys("q").filter(key => !leaving.has(key)) : []
     queued = all.length
     for (const key of all) {
       const text = get(key)!
@@ -202,11 +202,10 @@ export const load = (options: Options): Tracker => {
     reset: () => remove("d"),
     consent: given => {
       if (refused) return
-      consent = given ? "1" : "0"
-      if (given) held.forEach(f => f())
-      else keys("").forEach(remove)
+      if (!given) keys("").forEach(remove)
+      put("c", given ? "1" : "0")
+      held.forEach(when)
       held = []
-      put("c", consent)
     },
     flush,
     push: ([method, ...rest]) => (tracker as any)[method](...rest),
