@@ -34,8 +34,8 @@ type Verdict struct {
 	// Score is how seldom chance alone would do this to any of the metrics: 3 is
 	// once in 1000 partitions, 0 is nothing unusual. It is at most MaxScore.
 	Score float64
-	// Points are the partitions compared with; with fewer than MinPoints nothing is judged, nor
-	// of few rows; see MinRows.
+	// Points are the partitions compared with; nothing is judged with fewer than
+	// MinPoints, or where they and the judged one have fewer rows than MinRows.
 	Points   int
 	Findings []Finding // those that matter, the weightiest first; none if Severity is None
 }

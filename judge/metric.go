@@ -198,7 +198,7 @@ func (m *metric) sampling(c *candidate) float64 {
 	}
 	p := m.value[0][0] - c.error
 	least := fingerprint.FloorRows / 2 / float64(m.key.Of)
-	p = min(max(p, least, 0), max(1-least, .5))
+	p = min(max(p, least), max(1-least, .5))
 	return math.Sqrt(p * (1 - p) / float64(m.key.Of))
 }
 
@@ -226,6 +226,10 @@ func isShare(m fingerprint.Metric) bool {
 	return strings.HasPrefix(m.Name, ValuePrefix)
 }
 
+// inHundredths says whether people read the values as parts of a hundred: those that are
+// compared as shares are, but for entropies in nats.
+func inHundredths(m fingerprint.Metric) bool { return isShare(m) && m.Name != "entropy" }
+
 // finding says in the metric's own units what was expected.
 func (m *metric) finding(c *candidate) Finding {
 	back := func(x float64) float64 {
@@ -237,7 +241,7 @@ func (m *metric) finding(c *candidate) Finding {
 	seen := m.value[0][0]
 	expected := seen - c.error
 	f := Finding{
-		Metric: m.key.Name, Column: m.key.Column, Share: isShare(m.key) && m.key.Name != "entropy", Seen: back(seen), Z: c.z(),
+		Metric: m.key.Name, Column: m.key.Column, Share: inHundredths(m.key), Seen: back(seen), Z: c.z(),
 		Expected: back(expected), Low: back(expected - usual*c.scale), High: back(expected + usual*c.scale),
 	}
 	if f.Share {

@@ -89,7 +89,7 @@ func move(old, new fingerprint.Metric, from, to float64) Finding {
 	by := moved(old, new)
 	beyond := max(from-by, by-to, 0)
 	f := Finding{
-		Metric: new.Name, Column: new.Column, Share: isShare(new), Seen: new.Value, Expected: old.Value,
+		Metric: new.Name, Column: new.Column, Share: inHundredths(new), Seen: new.Value, Expected: old.Value,
 		Low: moveBy(old, from-near), High: moveBy(old, to+near), Z: math.Copysign(beyond/far, by),
 	}
 	switch {

@@ -93,8 +93,9 @@ func around(lags []int, length, seasons int) []int {
 //
 // The probability of a false hold is controlled for the partition, not the metric: a
 // weighted Bonferroni bound (Genovese, Roeder and Wasserman 2006), valid however the
-// metrics depend on each other. The number of rows has rowsWeight of the budget, the
-// columns share the rest evenly, and so do the metrics of a column.
+// metrics depend on each other. The number of rows has rowsWeight of the budget, half
+// of what thinning has coming from that; the columns share the rest evenly, and so do
+// the metrics of a column.
 func Temporal(v Version, h History) Verdict {
 	b := newBaseline(v, h)
 	verdict := Verdict{Severity: None, Points: b.points}

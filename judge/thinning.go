@@ -14,11 +14,11 @@ import (
 type thinning struct {
 	weight       float64 // its part of the budget for false holds
 	columns      float64 // of which it is known how many rows are first ones
-	rows, firsts surprise
+	rows, firsts surprising
 }
 
-// surprise is a finding and how seldom, as -log10 of a probability, it is by itself.
-type surprise struct {
+// surprising is a finding and how seldom, as -log10 of a probability, it is by itself.
+type surprising struct {
 	Finding
 	by float64
 }
@@ -42,9 +42,9 @@ const firsts = "firsts"
 func (t *thinning) add(f Finding, by float64) {
 	switch {
 	case f.Metric == "rows" && f.Column == "":
-		t.rows = surprise{f, by}
+		t.rows = surprising{f, by}
 	case f.Metric == firsts && by > t.firsts.by:
-		t.firsts = surprise{f, by}
+		t.firsts = surprising{f, by}
 	}
 }
 

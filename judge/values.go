@@ -93,15 +93,17 @@ func quantileError(f *fingerprint.Fingerprint, c *fingerprint.Column, rank float
 }
 
 // extremeError is a quarter of how far ten values reach from the smallest or the largest:
-// what fewer have may well be missing.
+// what fewer have may well be missing. It is 0 where there are no quantiles.
 func extremeError(f *fingerprint.Fingerprint, c *fingerprint.Column, name string) float64 {
-	reach := min(1, fingerprint.FloorRows/float64(max(1, f.Rows-c.Nulls)))
-	if name == "min" {
-		to, _ := c.Quantile(reach)
-		return (to - *c.Min) / significant
+	reach, extreme := fingerprint.FloorRows/float64(max(fingerprint.FloorRows, f.Rows-c.Nulls)), *c.Min
+	if name == "max" {
+		reach, extreme = 1-reach, *c.Max
 	}
-	to, _ := c.Quantile(1 - reach)
-	return (*c.Max - to) / significant
+	at, ok := c.Quantile(reach)
+	if !ok {
+		return 0
+	}
+	return math.Abs(at-extreme) / significant
 }
 
 // shares are those of a column's frequent values, in the order of their texts: that of
