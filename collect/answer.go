@@ -210,6 +210,11 @@ func (p *protocolEntry) comeBack(why shed) *problem {
 		a.status, a.Code, a.Where = p.limited, "rate_limited", "write key"
 		a.Message = "this source sends more events per second than it may; nothing was stored"
 		a.Fix = "send it again after Retry-After seconds, or raise the source's rate in reedbed.yaml"
+	case shedAddress:
+		a.status, a.Code, a.Where = p.limited, "address_limited", "client address"
+		a.Message = "this address sends more events per second to this source than one may; nothing was stored"
+		a.Fix = "send it again after Retry-After seconds, or raise the source's address_rate in reedbed.yaml; " +
+			"if many clients share the address of a proxy, list it under trusted_proxies"
 	case shedShare:
 		a.status, a.Code, a.Where = p.limited, "share_limited", "write key"
 		a.Message = "this source already holds its share of the server while others wait; nothing was stored"

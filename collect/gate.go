@@ -39,11 +39,12 @@ const (
 	shedRate    // the source's own event rate is used up
 	shedShare   // the source holds its share while others want theirs
 	shedBusy    // the whole door is full
+	shedAddress // what the client's address may send to the source is used up
 	shedJournal // the journal is behind
 	sheds
 )
 
-var shedNames = [sheds]string{"", "draining", "rate", "share", "busy", "journal"}
+var shedNames = [sheds]string{"", "draining", "rate", "share", "busy", "address", "journal"}
 
 // soleShare is the most of the gate a source may hold when nobody else holds
 // any: the rest stays free so that a second source is let in, and once it is

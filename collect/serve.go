@@ -3,6 +3,7 @@ package collect
 import (
 	"errors"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -29,8 +30,9 @@ type exchange struct {
 	batch    event.Batch // its items belong to the decoder
 	reply    reply
 
-	anonymous bool   // the client asks that nothing about it be kept
-	cookie    string // to be set with a success, or ""
+	address   netip.Addr // of the client; zero if it is not known
+	anonymous bool       // the client asks that nothing about it be kept
+	cookie    string     // to be set with a success, or ""
 }
 
 // keepBuffer is the largest buffer kept for the next request.
@@ -91,6 +93,7 @@ func (d *Door) collect(w http.ResponseWriter, r *http.Request, x *exchange) {
 // source, find a place, read, expand, split, append. nil means that the batch
 // is durable, or that there was nothing in it.
 func (d *Door) take(r *http.Request, x *exchange) *problem {
+	x.address = clientAddr(r, d.trusted)
 	if p := d.admit(r, x); p != nil {
 		return p
 	}
@@ -130,6 +133,15 @@ func (d *Door) admit(r *http.Request, x *exchange) *problem {
 		return x.shed(why)
 	}
 	x.ticket = ticket
+	return x.admitAddress()
+}
+
+// admitAddress judges the client's address, once the source is known.
+func (x *exchange) admitAddress() *problem {
+	rate := x.source.AddressRate
+	if rate > 0 && !x.source.senders.admit(x.address, rate, x.start) {
+		return x.shed(shedAddress)
+	}
 	return nil
 }
 
@@ -186,7 +198,7 @@ func (x *exchange) claim(r *http.Request, key string) *problem {
 	if why := x.ticket.move(src.usage, x.start); why != admitted {
 		return x.shed(why)
 	}
-	return nil
+	return x.admitAddress()
 }
 
 // store completes the batch and appends it.
@@ -201,17 +213,19 @@ func (d *Door) store(r *http.Request, x *exchange) *problem {
 	if x.source.Rate > 0 {
 		x.ticket.charge(len(x.batch.Items))
 	}
+	if x.source.AddressRate > 0 {
+		x.source.senders.charge(x.address, len(x.batch.Items))
+	}
 	x.batch.Source, x.batch.Protocol = x.source.Name, x.route.entry.name
 	x.batch.ReceivedAt = x.reply.receivedAt
 	x.batch.UserAgent = userAgent(r)
-	address := clientAddr(r, d.trusted)
 	if x.route.entry.observe != nil {
 		observed := x.route.entry.observe(d, x, r)
 		x.batch.Shared = x.splitter(&d.limits).Observe(x.batch.Shared, observed)
 	}
 	x.batch.ClientIP = ""
 	if !x.anonymous {
-		x.batch.ClientIP = x.source.keepIP(address)
+		x.batch.ClientIP = x.source.keepIP(x.address)
 	}
 	record := encode(x.record[:0], &x.batch, x.reply.quarantined)
 	x.record = record.Payload

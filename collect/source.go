@@ -29,6 +29,9 @@ type Source struct {
 	// come at once after a pause (default: one second's worth).
 	Rate  float64
 	Burst float64
+	// AddressRate is the most events per second that one client's address may
+	// send to this source, 0 for no limit. Ten seconds' worth may come at once.
+	AddressRate float64
 	// Share is the most of the door's capacity this source may hold while
 	// other sources hold some, above 0 up to 1 (default 0.5).
 	Share float64
@@ -69,6 +72,9 @@ func (s Source) Validate() error {
 	if s.Rate < 0 || s.Burst < 0 {
 		bad("rate", "is negative; 0 means no limit")
 	}
+	if s.AddressRate < 0 {
+		bad("address_rate", "is negative; 0 means no limit")
+	}
 	if s.Share < 0 || s.Share > 1 {
 		bad("share", "is not between 0 and 1")
 	}
@@ -89,12 +95,14 @@ func isOrigin(s string) bool {
 const maxKey = 256
 
 // source is a Source prepared for requests. Immutable, but for usage, which
-// the gate guards, and counters, which are atomic.
+// the gate guards, addresses, which guard themselves, and counters, which are
+// atomic.
 type source struct {
 	Source
 	open     bool // lists no origins
 	origins  origins
 	usage    *usage
+	senders  *addresses
 	counters []*counters // by protocol.index
 }
 
@@ -165,10 +173,10 @@ func (s *sources) add(d *Door, c Source, old *sources) error {
 
 func (d *Door) prepare(c Source, old *sources) *source {
 	p := &source{Source: c, open: len(c.Origins) == 0, origins: newOrigins(c.Origins)}
-	p.usage = new(usage)
+	p.usage, p.senders = new(usage), new(addresses)
 	if old != nil {
 		if before := old.byName[c.Name]; before != nil {
-			p.usage = before.usage
+			p.usage, p.senders = before.usage, before.senders
 		}
 	}
 	p.counters = d.metrics.forSource(c.Name)

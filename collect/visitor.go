@@ -46,10 +46,10 @@ func (v *visitors) saltOf(now time.Time) [32]byte {
 
 // observeVisitor is for protocols whose clients have no id of their own. A
 // source that keeps no addresses tells visitors apart by their user agents.
-func observeVisitor(d *Door, x *exchange, r *http.Request) protocol.Observed {
+func observeVisitor(d *Door, x *exchange, _ *http.Request) protocol.Observed {
 	address := ""
 	if x.source.ClientIP != event.IPDrop {
-		address = clientAddr(r, d.trusted).String()
+		address = x.address.String()
 	}
 	return protocol.Observed{Visitor: d.visitors.name(x.start, x.source.Name, address, x.batch.UserAgent)}
 }

@@ -61,6 +61,9 @@ type Source struct {
 	// Burst how many at once. Zero rate means no limit.
 	Rate  int `yaml:"rate"`
 	Burst int `yaml:"burst"`
+	// AddressRate is how many events per second one client's address may send
+	// to the source on average, ten seconds' worth at once. Zero means no limit.
+	AddressRate int `yaml:"address_rate"`
 	// Owner is the team to ask about this source.
 	Owner string `yaml:"owner"`
 }

@@ -60,7 +60,7 @@ data: /srv/reedbed
 token: letmein
 trusted_proxies: [10.0.0.0/8, "::1/128"]
 sources:
-- {name: web, keys: [k1, k2], origins: ["https://example.org", "*"], ip: drop, rate: 5, burst: 9, owner: web team}
+- {name: web, keys: [k1, k2], origins: ["https://example.org", "*"], ip: drop, rate: 5, burst: 9, address_rate: 2, owner: web team}
 limits: {compressed: 1MiB, expanded: 2MiB, event: 64KiB, batch_events: 7, inflight: 8MiB, max_lateness: 1y}
 journal: {segment: 16MiB, grace: 1h30m, reserve: 1GB, queue: 4MiB}
 load: {cycle: 250ms, batch: 8MiB}
@@ -81,7 +81,7 @@ alerts:
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 		Sources: []config.Source{{
 			Name: "web", Keys: []config.Secret{"k1", "k2"}, Origins: []string{"https://example.org", "*"},
-			IP: config.IPDrop, Rate: 5, Burst: 9, Owner: "web team",
+			IP: config.IPDrop, Rate: 5, Burst: 9, AddressRate: 2, Owner: "web team",
 		}},
 		Limits: config.Limits{
 			Compressed: config.MiB, Expanded: 2 * config.MiB, Event: 64 * config.KiB, BatchEvents: 7,

@@ -112,6 +112,7 @@ func (v *validator) sources(sources []Source) {
 		v.check(s.Burst >= 0, path+".burst", s.Burst, "is negative", "use a number of events")
 		v.check(s.Burst == 0 || s.Rate > 0, path+".burst", s.Burst, "has no rate beside it",
 			"set rate as well, or remove burst")
+		v.check(s.AddressRate >= 0, path+".address_rate", s.AddressRate, "is negative", "use events per second, or 0 for no limit")
 	}
 }
 

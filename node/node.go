@@ -244,6 +244,7 @@ func sources(c config.Config) []collect.Source {
 	for _, s := range c.Sources {
 		x := collect.Source{
 			Name: s.Name, Origins: s.Origins, ClientIP: event.IPPolicy(s.IP), Rate: float64(s.Rate), Burst: float64(s.Burst),
+			AddressRate: float64(s.AddressRate),
 		}
 		for _, k := range s.Keys {
 			x.Keys = append(x.Keys, string(k))
