@@ -30,9 +30,9 @@ type comparing struct {
 	stricter []contract.Contract // of who is kept from what everybody else is only told of
 }
 
-// enoughRows is the median of the rows of partitions from which on they are compared:
-// of fewer, hardly anything can be said that chance would not do.
-const enoughRows = 100
+// enoughRows is the median of the rows of others from which on a version is compared
+// with them: of fewer, hardly anything can be said that chance would not do.
+const enoughRows = judge.MinRows
 
 // comparesFrom is how many rows a dataset has at the least whose partitions can have
 // such a median.

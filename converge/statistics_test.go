@@ -16,8 +16,9 @@ import (
 	"github.com/reedbed/reedbed/judge"
 )
 
-// judged is an hour with eight weeks before it.
-const judged = 9 * 7 * 24
+// judged is an hour with five weeks before it, of which the hours are there that it is
+// compared with.
+const judged = 5*7*24 + 6
 
 // stream is a world in which a, which keeps rows as they are, and b, which reads it,
 // have so many rows in all hours that judged is compared with, and in judged itself.
