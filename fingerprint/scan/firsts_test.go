@@ -5,8 +5,9 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/reedbed/reedbed/fingerprint"
 	"pgregory.net/rapid"
+
+	"github.com/reedbed/reedbed/fingerprint"
 )
 
 // Of few values the share is what counting them all gives, in whatever order they come.
