@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -151,6 +153,7 @@ func (l *lab) site(w http.ResponseWriter, r *http.Request) {
 // between passes requests on to the server, unless the run's fault says no.
 func (l *lab) between(server *url.URL) http.Handler {
 	proxy := httputil.NewSingleHostReverseProxy(server)
+	proxy.ErrorLog = log.New(io.Discard, "", 0) // pages that are left end their requests
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		run, _, _ := strings.Cut(strings.TrimPrefix(r.Host, "collector-"), ".")
 		switch l.fault(run) {
