@@ -369,7 +369,7 @@ func TestWords(t *testing.T) {
 
 // How late the events of an import came is nothing that later ones are compared with.
 func TestDelaysOfAnImport(t *testing.T) {
-	late := func(at time.Time, c *cell) { c.slow = 1 }
+	late := func(_ time.Time, c *cell) { c.slow = 1 }
 	soon := monday.AddDate(0, 0, 14)
 	w := &watcher{}
 	w.live(9, 0, 10, late, func(h Hour) { h.Past = true; w.record(h) })
