@@ -27,7 +27,7 @@ func cases() []faultCase {
 		{"B", "503 for 1.5 s while 20 events happen, then 25 s without one", 20, func(v *visit) error {
 			return v.steps(v.open(""), v.is(busy), v.tell(0, 20, 55), chromedp.Sleep(400*time.Millisecond), v.is(fine), wait(25))
 		}},
-		{"C", "connections cut during a visit of 20 events; back after 3 s with one more", 20, func(v *visit) error {
+		{"C", "connections cut during a visit of 20 events; back after 3 s with one more", 21, func(v *visit) error {
 			return v.steps(v.open(""), v.is(cut), v.tell(0, 20, 60), v.leave(), wait(3), v.is(fine), v.open(""), v.tell(20, 21, 0), wait(10))
 		}},
 		{"D", "two tabs, 503, both leave; one new page", 11, twoTabs},
