@@ -2,6 +2,7 @@ package collect
 
 import (
 	"cmp"
+	"time"
 
 	"github.com/reedbed/reedbed/collect/protocol"
 )
@@ -24,6 +25,9 @@ type Limits struct {
 	// requests hold together (64 MiB). Encoding their records takes about as
 	// much again.
 	InFlightBytes int64
+	// SignatureWindow is how far the time of a signature may be from ours, to
+	// either side (5 minutes).
+	SignatureWindow time.Duration
 	// Events bounds single events and their number. Loading must use the same
 	// limits, or it would refuse what the door accepted.
 	Events protocol.Limits
@@ -33,11 +37,12 @@ const mib = 1 << 20
 
 func (l Limits) withDefaults() Limits {
 	return Limits{
-		Compressed:    cmp.Or(l.Compressed, 5*mib),
-		Expanded:      cmp.Or(l.Expanded, 20*mib),
-		Ratio:         cmp.Or(l.Ratio, 200),
-		InFlight:      cmp.Or(l.InFlight, 1024),
-		InFlightBytes: cmp.Or(l.InFlightBytes, 64*mib),
-		Events:        l.Events,
+		Compressed:      cmp.Or(l.Compressed, 5*mib),
+		Expanded:        cmp.Or(l.Expanded, 20*mib),
+		Ratio:           cmp.Or(l.Ratio, 200),
+		InFlight:        cmp.Or(l.InFlight, 1024),
+		InFlightBytes:   cmp.Or(l.InFlightBytes, 64*mib),
+		Events:          l.Events,
+		SignatureWindow: cmp.Or(l.SignatureWindow, 5*time.Minute),
 	}
 }

@@ -107,6 +107,9 @@ func (d *Door) take(r *http.Request, x *exchange) *problem {
 			return p
 		}
 	}
+	if p := x.signed(r, d.limits.SignatureWindow); p != nil {
+		return p
+	}
 	return d.store(r, x)
 }
 

@@ -19,6 +19,9 @@ type Source struct {
 	// Keys are its write keys; any of them grants adding events to this
 	// source and nothing else. Several allow changing a key without a gap.
 	Keys []string
+	// SigningKeys make it take only requests signed with one of them, whatever
+	// write key they name. Several allow changing one without a gap.
+	SigningKeys [][]byte
 	// Origins are the pages that may post to it, as browsers write them
 	// ("https://example.org", no path). Empty means from anywhere, but then
 	// no page can read the answers; "*" lets every page, without credentials.
@@ -61,6 +64,11 @@ func (s Source) Validate() error {
 			bad("keys", fmt.Sprintf("a write key has 1 to %d bytes and no space or colon", maxKey))
 		}
 	}
+	for _, k := range s.SigningKeys {
+		if len(k) < minSigningKey {
+			bad("signing", fmt.Sprintf("a secret stands for %d bytes at least", minSigningKey))
+		}
+	}
 	for _, o := range s.Origins {
 		if !isOrigin(o) {
 			bad("origins", fmt.Sprintf("%q is not an origin; write scheme, host and port as browsers send them, such as https://example.org", o))
@@ -90,6 +98,9 @@ func isOrigin(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && u.Scheme != "" && u.Host != "" && s == u.Scheme+"://"+u.Host && s == strings.ToLower(s)
 }
+
+// minSigningKey is what Standard Webhooks asks for, in bytes.
+const minSigningKey = 24
 
 // maxKey bounds what is hashed before anyone is known.
 const maxKey = 256

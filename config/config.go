@@ -52,6 +52,9 @@ type Source struct {
 	// Keys are the write keys that belong to this source. Several allow a key
 	// to be exchanged without a gap.
 	Keys []Secret `yaml:"keys"`
+	// Signing are secrets, in the form of Standard Webhooks. With any, only
+	// requests that are signed with one of them are taken.
+	Signing []Secret `yaml:"signing"`
 	// Origins are the browser origins that may send (https://example.org), or
 	// "*" for all. Requests without an Origin header are not affected.
 	Origins []string `yaml:"origins"`
@@ -92,6 +95,9 @@ type Limits struct {
 	// Inflight is the most bytes of requests held in memory at once, over all
 	// sources; beyond it requests are told to come back later.
 	Inflight Size `yaml:"inflight"`
+	// SignatureWindow is how far the time of a request's signature may be from
+	// the node's clock.
+	SignatureWindow time.Duration `yaml:"signature_window"`
 	// MaxLateness is how far before its receipt an event may claim to have
 	// happened; an older claim is filed under the hour of receipt and flagged.
 	MaxLateness time.Duration `yaml:"max_lateness"`
@@ -181,12 +187,13 @@ func Default() Config {
 		Listen: "127.0.0.1:8080",
 		Data:   ".reedbed",
 		Limits: Limits{
-			Compressed:  5 * MiB,
-			Expanded:    20 * MiB,
-			Event:       1 * MiB,
-			BatchEvents: 10_000,
-			Inflight:    64 * MiB,
-			MaxLateness: 2 * year,
+			Compressed:      5 * MiB,
+			Expanded:        20 * MiB,
+			Event:           1 * MiB,
+			BatchEvents:     10_000,
+			Inflight:        64 * MiB,
+			MaxLateness:     2 * year,
+			SignatureWindow: 5 * time.Minute,
 		},
 		Journal: Journal{
 			Segment: 64 * MiB,

@@ -60,8 +60,8 @@ data: /srv/reedbed
 token: letmein
 trusted_proxies: [10.0.0.0/8, "::1/128"]
 sources:
-- {name: web, keys: [k1, k2], origins: ["https://example.org", "*"], ip: drop, rate: 5, burst: 9, address_rate: 2, owner: web team}
-limits: {compressed: 1MiB, expanded: 2MiB, event: 64KiB, batch_events: 7, inflight: 8MiB, max_lateness: 1y}
+- {name: web, keys: [k1, k2], signing: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw], origins: ["https://example.org", "*"], ip: drop, rate: 5, burst: 9, address_rate: 2, owner: web team}
+limits: {compressed: 1MiB, expanded: 2MiB, event: 64KiB, batch_events: 7, inflight: 8MiB, signature_window: 1m, max_lateness: 1y}
 journal: {segment: 16MiB, grace: 1h30m, reserve: 1GB, queue: 4MiB}
 load: {cycle: 250ms, batch: 8MiB}
 stages: {workers: 3, memory: 1GiB, deadline: 5m}
@@ -80,12 +80,12 @@ alerts:
 		Name: "radio", Listen: "0.0.0.0:80", Data: "/srv/reedbed", Token: "letmein",
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 		Sources: []config.Source{{
-			Name: "web", Keys: []config.Secret{"k1", "k2"}, Origins: []string{"https://example.org", "*"},
+			Name: "web", Keys: []config.Secret{"k1", "k2"}, Signing: []config.Secret{"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}, Origins: []string{"https://example.org", "*"},
 			IP: config.IPDrop, Rate: 5, Burst: 9, AddressRate: 2, Owner: "web team",
 		}},
 		Limits: config.Limits{
 			Compressed: config.MiB, Expanded: 2 * config.MiB, Event: 64 * config.KiB, BatchEvents: 7,
-			Inflight: 8 * config.MiB, MaxLateness: 365 * 24 * time.Hour,
+			Inflight: 8 * config.MiB, SignatureWindow: time.Minute, MaxLateness: 365 * 24 * time.Hour,
 		},
 		Journal: config.Journal{Segment: 16 * config.MiB, Grace: 90 * time.Minute, Reserve: 1e9, Queue: 4 * config.MiB},
 		Load:    config.Loading{Cycle: 250 * time.Millisecond, Batch: 8 * config.MiB},
@@ -173,14 +173,16 @@ func TestProblems(t *testing.T) {
 			},
 		},
 		"sources": {
-			yaml: "name: x\nsources:\n- {name: a, keys: [k, 'has space'], ip: some}\n- {name: a, keys: [k], origins: [example.org], burst: 3}\n",
+			yaml: "name: x\nsources:\n- {name: a, keys: [k, 'has space'], ip: some}\n- {name: a, keys: [k], origins: [example.org], burst: 3, signing: [hush], address_rate: -1}\n",
 			want: []string{
 				"reedbed.yaml:3:23: sources[0].keys[1]: is not a write key (use 1 to 128 visible ASCII characters without a colon)",
 				`reedbed.yaml:3:41: sources[0].ip: "some" is not a policy (use full, truncate or drop)`,
 				"reedbed.yaml:4:10: sources[1].name: sources[0] has the same name (give each source a name of its own)",
 				"reedbed.yaml:4:20: sources[1].keys[0]: is also a key of sources[0] (give each source keys of its own)",
+				"reedbed.yaml:4:68: sources[1].signing[0]: is not a signing secret (use whsec_ and",
 				`reedbed.yaml:4:34: sources[1].origins[0]: "example.org" is not an origin (write scheme and host without a path, such as https://example.org, or *)`,
 				"reedbed.yaml:4:55: sources[1].burst: has no rate beside it (set rate as well, or remove burst)",
+				"reedbed.yaml:4:89: sources[1].address_rate: is negative (use events per second, or 0 for no limit)",
 			},
 		},
 		"webhooks": {

@@ -31,7 +31,7 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // LogValue hides the text from slog.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// SigningKey is the key that the secret of a webhook stands for, in the form of
+// SigningKey is the key that a secret for signing stands for, in the form of
 // Standard Webhooks; ok is false if it is not in that form.
 func (s Secret) SigningKey() (key []byte, ok bool) {
 	text, ok := strings.CutPrefix(string(s), "whsec_")

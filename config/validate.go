@@ -102,6 +102,9 @@ func (v *validator) sources(sources []Source) {
 			names[s.Name] = i
 		}
 		v.keys(path, s, keys)
+		for j, secret := range s.Signing {
+			v.signingSecret(fmt.Sprintf("%s.signing[%d]", path, j), secret)
+		}
 		for j, origin := range s.Origins {
 			v.origin(fmt.Sprintf("%s.origins[%d]", path, j), origin)
 		}
@@ -149,13 +152,17 @@ func (v *validator) webhooks(hooks []Webhook) {
 		v.check(!form || !twice, path+".url", h.URL, fmt.Sprintf("alerts.webhooks[%d] has the same address", first),
 			"name all owners at one of them")
 		seen[h.URL] = i
-		_, ok := h.Secret.SigningKey()
-		v.check(ok, path+".secret", h.Secret, "is not a signing secret",
-			`use whsec_ and 24 to 64 bytes in base64, such as: echo "whsec_$(head -c 32 /dev/urandom | base64 -w 0)"`)
+		v.signingSecret(path+".secret", h.Secret)
 		for j, owner := range h.Owners {
 			v.check(owner != "", fmt.Sprintf("%s.owners[%d]", path, j), owner, "is empty", "name a team as stages name their owner")
 		}
 	}
+}
+
+func (v *validator) signingSecret(path string, s Secret) {
+	_, ok := s.SigningKey()
+	v.check(ok, path, s, "is not a signing secret",
+		`use whsec_ and 24 to 64 bytes in base64, such as: echo "whsec_$(head -c 32 /dev/urandom | base64 -w 0)"`)
 }
 
 func (v *validator) limits(l Limits) {
@@ -168,6 +175,7 @@ func (v *validator) limits(l Limits) {
 	largest := l.Compressed + l.Expanded // both are held while one becomes the other
 	v.check(l.Inflight >= largest, "limits.inflight", l.Inflight, "is less than one request",
 		"use at least "+largest.String())
+	v.atLeast("limits.signature_window", l.SignatureWindow, time.Second)
 	v.atLeast("limits.max_lateness", l.MaxLateness, time.Hour)
 }
 

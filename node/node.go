@@ -249,6 +249,10 @@ func sources(c config.Config) []collect.Source {
 		for _, k := range s.Keys {
 			x.Keys = append(x.Keys, string(k))
 		}
+		for _, secret := range s.Signing {
+			key, _ := secret.SigningKey() // it was validated
+			x.SigningKeys = append(x.SigningKeys, key)
+		}
 		out = append(out, x)
 	}
 	return out
@@ -257,7 +261,7 @@ func sources(c config.Config) []collect.Source {
 func doorLimits(c config.Config) collect.Limits {
 	return collect.Limits{
 		Compressed: int64(c.Limits.Compressed), Expanded: int64(c.Limits.Expanded), InFlightBytes: int64(c.Limits.Inflight),
-		Events: protocolLimits(c),
+		Events: protocolLimits(c), SignatureWindow: c.Limits.SignatureWindow,
 	}
 }
 

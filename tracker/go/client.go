@@ -25,6 +25,9 @@ import (
 type Options struct {
 	Endpoint string // the collector's address, such as https://collect.example.com
 	Key      string // a write key of the source
+	// Secret signs requests, for a source that wants them signed: one of its signing
+	// in reedbed.yaml, such as whsec_ and 32 bytes in base64.
+	Secret string
 
 	// Dir keeps the queue in files of this folder, made if it is not there, for one
 	// client at a time. Without it the queue is in memory and ends with the process.
@@ -140,8 +143,12 @@ func Open(o Options) (*Client, error) {
 	if o.Key == "" {
 		return nil, errors.New("tracker: Key is empty; give a write key of the source from reedbed.yaml")
 	}
+	secret, err := signingKey(o.Secret)
+	if err != nil {
+		return nil, err
+	}
 	c := &Client{
-		o: o, send: sender{http: o.HTTP, url: u.JoinPath("/v1/events").String(), key: o.Key},
+		o: o, send: sender{http: o.HTTP, url: u.JoinPath("/v1/events").String(), key: o.Key, secret: secret},
 		changed: make(chan struct{}), wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1), stopped: make(chan struct{}),
 	}
 	var before end

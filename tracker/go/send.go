@@ -22,9 +22,10 @@ const (
 
 // sender makes requests of events. It never tries again by itself.
 type sender struct {
-	http *http.Client
-	url  string
-	key  string
+	http   *http.Client
+	url    string
+	key    string
+	secret []byte // signs requests; nil: they are not signed
 }
 
 // failure is an answer that is not 2xx, or none.
@@ -48,6 +49,9 @@ func (s sender) post(ctx context.Context, events [][]byte) *failure {
 	r.Header.Set("Authorization", "Bearer "+s.key)
 	if encoding != "" {
 		r.Header.Set("Content-Encoding", encoding)
+	}
+	if s.secret != nil {
+		sign(r.Header, s.secret, body, time.Now())
 	}
 	answer, err := s.http.Do(r)
 	if err != nil {
