@@ -62,7 +62,9 @@ func (d *Door) append(ctx context.Context, r journal.Record) error {
 	return err
 }
 
-// diagnose returns nil for errors that say nothing about the next record.
+// diagnose returns nil for errors that say nothing about the next record. An
+// error it does not know may be of this record alone: the next is tried at once,
+// but until one succeeds load balancers had better ask elsewhere.
 func (d *Door) diagnose(err error) *trouble {
 	switch {
 	case errors.Is(err, journal.ErrOverloaded):
@@ -71,8 +73,10 @@ func (d *Door) diagnose(err error) *trouble {
 		return &trouble{cause: err, until: d.now().Add(fullPause), lasting: true}
 	case errors.Is(err, journal.ErrFailed), errors.Is(err, journal.ErrClosed):
 		return &trouble{cause: err, lasting: true, forever: true}
+	case errors.Is(err, journal.ErrTooLarge), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return nil
 	}
-	return nil
+	return &trouble{cause: err, until: d.now(), lasting: true}
 }
 
 func (d *Door) troubled(t *trouble) {

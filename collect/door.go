@@ -65,7 +65,8 @@ type Door struct {
 	swap    sync.Mutex // held while sources are replaced
 	sources atomic.Pointer[sources]
 	trouble atomic.Pointer[trouble]
-	pool    sync.Pool // of *exchange
+	leaving atomic.Bool // others are to be asked from now on
+	pool    sync.Pool   // of *exchange
 }
 
 // New makes a door that serves at once. It starts no goroutine.
@@ -129,10 +130,24 @@ func (d *Door) Paths() []string {
 	return paths
 }
 
+// Leave makes Ready say that the server is stopping, and goes on taking events
+// for a while, or until ctx ends: as long as load balancers need to notice. Each
+// answer closes its connection, so that the next request comes elsewhere.
+func (d *Door) Leave(ctx context.Context, while time.Duration) {
+	d.leaving.Store(true)
+	wait := time.NewTimer(while)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-ctx.Done():
+	}
+}
+
 // Drain stops admitting requests and waits until those under way are answered,
 // or until ctx ends. Nothing is lost either way: what was not acknowledged is
 // sent again.
 func (d *Door) Drain(ctx context.Context) error {
+	d.leaving.Store(true)
 	select {
 	case <-d.gate.drain():
 		return nil
@@ -146,7 +161,7 @@ func (d *Door) Drain(ctx context.Context) error {
 // is ready again in a while even if nothing was tried: a server that is sent
 // nothing while it is not ready would otherwise never find out.
 func (d *Door) Ready() error {
-	if d.gate.isDraining() {
+	if d.leaving.Load() {
 		return errors.New("collect: the server is stopping")
 	}
 	if t := d.trouble.Load(); t != nil && t.lasting && (t.forever || d.now().Before(t.until.Add(unreadyFor))) {

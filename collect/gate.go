@@ -232,9 +232,3 @@ func (g *gate) inFlight() (requests, bytes int64) {
 	defer g.mu.Unlock()
 	return g.slots, g.bytes
 }
-
-func (g *gate) isDraining() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.draining
-}

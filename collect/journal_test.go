@@ -33,7 +33,7 @@ func TestJournalErrors(t *testing.T) {
 		{journal.ErrClosed, 503, 503, "unavailable", false},
 		{journal.ErrTooLarge, 413, 413, "too_large", true},
 		{context.Canceled, 503, 503, "unavailable", true},
-		{errors.New("something else"), 503, 503, "unavailable", true},
+		{errors.New("something else"), 503, 503, "unavailable", false},
 	}
 	for _, tt := range tests {
 		for path, status := range map[string]int{"/v1/events": tt.native, "/v1/t": tt.segment} {
@@ -123,6 +123,12 @@ func TestTurnedAwayUnread(t *testing.T) {
 			{journal.ErrFull, 0, 503, true, false},
 			{journal.ErrOverloaded, fullPause, 503, true, false},
 			{nil, overloadPause, 200, true, true},
+			{errors.New("the disk refuses a write"), 0, 503, true, false},
+			{context.Canceled, 0, 503, true, false},
+			{nil, 0, 200, true, true},
+			{errors.New("the disk refuses a write"), 0, 503, true, false},
+			{errors.New("and another"), unreadyFor, 503, true, false},
+			{nil, 0, 200, true, true},
 			{journal.ErrFailed, 0, 503, true, false},
 			{nil, time.Hour, 503, false, false},
 		}
@@ -162,6 +168,34 @@ func TestFailureIsLoggedOnce(t *testing.T) {
 	if n := strings.Count(log.String(), "\n"); n != 1 {
 		t.Errorf("%d lines:\n%s", n, log.String())
 	}
+}
+
+// Load balancers see that the server stops before anybody is refused.
+func TestLeave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, m := newDoor(t, Options{})
+		begin := time.Now()
+		var wg sync.WaitGroup
+		wg.Go(func() { d.Leave(t.Context(), 15*time.Second) })
+		synctest.Wait()
+		if d.Ready() == nil {
+			t.Error("ready while it leaves")
+		}
+		w := call{path: "/v1/events?key=demo", body: one}.do(d)
+		if w.Code != 200 || w.Header().Get("Connection") != "close" {
+			t.Errorf("while it leaves: %d %v", w.Code, w.Header())
+		}
+		wg.Wait()
+		if ok, _ := m.counts(); ok != 1 || time.Since(begin) != 15*time.Second {
+			t.Errorf("%d stored, left after %s", ok, time.Since(begin))
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		d.Leave(ended, time.Hour)
+		if time.Since(begin) != 15*time.Second {
+			t.Error("it does not end with its context")
+		}
+	})
 }
 
 func TestDrain(t *testing.T) {

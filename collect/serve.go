@@ -273,6 +273,9 @@ func (d *Door) finish(w http.ResponseWriter, r *http.Request, x *exchange, p *pr
 	if origin := r.Header.Get("Origin"); origin != "" {
 		x.grant(h, origin)
 	}
+	if d.leaving.Load() {
+		h.Set("Connection", "close")
+	}
 	b := x.answer[:0]
 	if p == nil {
 		x.counters().requests[x.outcome()].Inc()
@@ -281,9 +284,6 @@ func (d *Door) finish(w http.ResponseWriter, r *http.Request, x *exchange, p *pr
 	}
 	d.metrics.refused.Add(1)
 	x.counters().requests[p.outcome].Inc()
-	if d.gate.isDraining() {
-		h.Set("Connection", "close")
-	}
 	x.answer = x.appendFailure(b, p)
 	writeFailure(w, p, x.answer)
 }

@@ -32,6 +32,9 @@ type Config struct {
 	Token Secret `yaml:"token"`
 	// TrustedProxies are the networks whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix `yaml:"trusted_proxies"`
+	// StopDelay is how long a node that is told to stop goes on taking events
+	// while /readyz says that it stops.
+	StopDelay time.Duration `yaml:"stop_delay"`
 	// Sources are where events come from. With none, nothing is accepted.
 	Sources []Source `yaml:"sources"`
 

@@ -59,6 +59,7 @@ listen: 0.0.0.0:80
 data: /srv/reedbed
 token: letmein
 trusted_proxies: [10.0.0.0/8, "::1/128"]
+stop_delay: 15s
 sources:
 - {name: web, keys: [k1, k2], signing: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw], origins: ["https://example.org", "*"], ip: drop, rate: 5, burst: 9, address_rate: 2, owner: web team}
 limits: {compressed: 1MiB, expanded: 2MiB, event: 64KiB, batch_events: 7, inflight: 8MiB, signature_window: 1m, max_lateness: 1y}
@@ -79,6 +80,7 @@ alerts:
 	want := config.Config{
 		Name: "radio", Listen: "0.0.0.0:80", Data: "/srv/reedbed", Token: "letmein",
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+		StopDelay:      15 * time.Second,
 		Sources: []config.Source{{
 			Name: "web", Keys: []config.Secret{"k1", "k2"}, Signing: []config.Secret{"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}, Origins: []string{"https://example.org", "*"},
 			IP: config.IPDrop, Rate: 5, Burst: 9, AddressRate: 2, Owner: "web team",

@@ -32,6 +32,7 @@ func (c *Config) Validate() []Problem {
 	v.name("name", c.Name)
 	v.listen("listen", c.Listen)
 	v.check(c.Data != "", "data", c.Data, "is empty", "name a folder such as .reedbed")
+	v.atLeast("stop_delay", c.StopDelay, 0)
 	v.sources(c.Sources)
 	v.limits(c.Limits)
 	v.journal(c.Journal, c.Limits)

@@ -82,7 +82,7 @@ func (n *Node) watchJournal(ctx context.Context) error {
 	}
 }
 
-// serve answers HTTP until ctx ends, drains, and then stops the rest.
+// serve answers HTTP until ctx ends and others had time to notice, drains, and then stops the rest.
 func (n *Node) serve(ctx context.Context, stop func()) error {
 	defer stop()
 	pages, err := n.pages()
@@ -97,6 +97,7 @@ func (n *Node) serve(ctx context.Context, stop func()) error {
 		return fmt.Errorf("serve %s: %w", n.listener.Addr(), err)
 	case <-ctx.Done():
 	}
+	n.door.Leave(context.WithoutCancel(ctx), n.project.Config.StopDelay)
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
 	err = errors.Join(n.door.Drain(drain), server.Shutdown(drain))
