@@ -90,10 +90,7 @@ func (t *tx) dirtyThrough(e edge, p partition, why cause) error {
 	case e.window.Kind == dataset.AsOf || e.window.Kind == dataset.Latest:
 		return t.dirtyExisting(e.stage, why, following(e.window))
 	case e.window.Kind == dataset.All:
-		if err := t.dirtyExisting(e.stage, why, "TRUE"); err != nil {
-			return err
-		}
-		return t.markDirty(e.stage, own, why)
+		return t.dirtyReadersOfAll(e, p, own, why)
 	case e.window == dataset.Same:
 		return t.markDirty(e.stage, own, why)
 	}
@@ -105,6 +102,30 @@ func (t *tx) dirtyThrough(e edge, p partition, why cause) error {
 		names = append(names, own...) // p does not count for its own time, but may be what anchors it
 	}
 	return t.markDirty(e.stage, names, why)
+}
+
+// dirtyReadersOfAll marks what reads all of p's dataset: what exists, what shares time with
+// p, and, if the dataset was as good as empty, what p is the first to give something
+// to read, which does not exist yet.
+func (t *tx) dirtyReadersOfAll(e edge, p partition, own []dataset.Partition, why cause) error {
+	if err := t.dirtyExisting(e.stage, why, "TRUE"); err != nil {
+		return err
+	}
+	begins, err := t.begins(p.dataset.ID)
+	if err == nil && begins {
+		own, err = t.anchored(e.stage, everything)
+	}
+	if err != nil {
+		return err
+	}
+	return t.markDirty(e.stage, own, why)
+}
+
+// begins reports whether a dataset that is cut by time had one promoted partition at
+// most before this transaction.
+func (t *tx) begins(datasetID int64) (yes bool, err error) {
+	err = t.QueryRowContext(t.ctx, "SELECT COALESCE(SUM(count), 0) <= 1 FROM sums WHERE dataset_id = ? AND level = ?", datasetID, byYear).Scan(&yes)
+	return yes, err
 }
 
 // following is the SQL of the partitions that follow an input that is not cut.

@@ -173,8 +173,10 @@ func (t *tx) viewChanged(e edge, input Dataset, p *dataset.Pin, what string) err
 			return err
 		}
 		switch {
-		case e.window.Kind == dataset.All && i > 0: // all that exists is marked
-			err = t.markDirty(e.stage, sharing(e.stage.Spec.Grain, name), why)
+		case e.window.Kind == dataset.All && i > 0: // all that exists or could is marked
+			continue
+		case e.window.Kind == dataset.All && e.stage.Spec.Grain != dataset.None:
+			err = t.dirtyAnchored(e, q, why)
 		default:
 			err = t.dirtyThrough(e, q, why)
 		}
@@ -183,6 +185,19 @@ func (t *tx) viewChanged(e edge, input Dataset, p *dataset.Pin, what string) err
 		}
 	}
 	return nil
+}
+
+// dirtyAnchored marks what exists of a stage, and what could: another view of an
+// input that it reads all of may be the first that holds anything.
+func (t *tx) dirtyAnchored(e edge, q partition, why cause) error {
+	if err := t.dirtyThrough(e, q, why); err != nil {
+		return err
+	}
+	names, err := t.anchored(e.stage, everything)
+	if err != nil {
+		return err
+	}
+	return t.markDirty(e.stage, names, why)
 }
 
 // Unpin removes a pin: the stage reads what everybody reads.

@@ -189,9 +189,7 @@ func (r *reach) through(s Planned, id int64) (because []string, err error) {
 		case e.Window.Kind == dataset.AsOf || e.Window.Kind == dataset.Latest:
 			err = r.existing(s, id, following(e.Window))
 		case e.Window.Kind == dataset.All:
-			if err = r.existing(s, id, "TRUE"); err == nil {
-				err = r.sharing(s, e)
-			}
+			err = r.all(s, id, e)
 		case e.Window == dataset.Same:
 			err = r.sharing(s, e)
 		default:
@@ -270,6 +268,24 @@ func (r *reach) redatedThrough(s Planned, id int64, e dataset.Edge, was dataset.
 	}
 	n, err := res.RowsAffected()
 	return n > 0, err
+}
+
+// all takes the partitions that read all of what was reached: those that exist, and
+// those that find something to read for the first time.
+func (r *reach) all(s Planned, id int64, e dataset.Edge) error {
+	if err := r.existing(s, id, "TRUE"); err != nil {
+		return err
+	}
+	var begins bool
+	err := r.QueryRowContext(r.ctx, "SELECT COALESCE(SUM(count), 0) <= 1 FROM sums WHERE dataset_id = (SELECT id FROM datasets WHERE name = ?) AND level = ?",
+		e.Input, byYear).Scan(&begins)
+	if err != nil || !begins {
+		return errors.Join(err, r.sharing(s, e))
+	}
+	if err := r.slots(s); err != nil {
+		return err
+	}
+	return r.exec("INSERT OR IGNORE INTO reach SELECT ?, starts, ends FROM slots", s.Name)
 }
 
 // window takes the partitions whose window overlaps what was reached.
