@@ -3,13 +3,15 @@
 # make lint   the slower checks; installs golangci-lint into bin/ once
 # make bench  speed and memory against limits measured in the same run; docs/benchmarks.md
 # make tracker-faults  ours and other trackers in Chromium while the way to the server fails; some minutes
+# make acceptance  clients of others, unmodified, against the server while the way to it fails; needs npm and the network
+#                  CLIENTS=segment-node,segment-go runs these only
 
 GO ?= go
 TOOL = $(GO) tool -modfile=tools.mod
 GOLANGCI_LINT = bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 GOLANGCI_LINT_VERSION = v2.15.0
 
-.PHONY: run test lint bench tracker-faults
+.PHONY: run test lint bench tracker-faults acceptance
 
 run:
 	$(GO) run ./cmd/reedbed demo
@@ -39,3 +41,12 @@ bench:
 tracker-faults:
 	@.ci/tools
 	$(GO) run ./tracker/faults
+
+NODE_CLIENTS = acceptance/clients/drivers/node
+
+acceptance: $(NODE_CLIENTS)/node_modules/.package-lock.json
+	$(GO) run ./acceptance/clients -only=$(CLIENTS)
+
+$(NODE_CLIENTS)/node_modules/.package-lock.json: $(NODE_CLIENTS)/package-lock.json
+	npm ci --ignore-scripts --no-audit --no-fund --prefix $(NODE_CLIENTS)
+	@touch $@

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+)
+
+// client is a library of others and the program that calls it.
+type client struct {
+	name    string // also that of its driver
+	module  string
+	version string
+	drops   string // why it gives events up after one refusal; "": it does not
+}
+
+func clients() []client {
+	return []client{
+		{name: "segment-node", module: "@segment/analytics-node"},
+		{name: "segment-go", module: "github.com/segmentio/analytics-go/v3"},
+	}
+}
+
+// drivers are where the programs are, from the folder of the module.
+const drivers = "acceptance/clients/drivers"
+
+// programs are what is run.
+type programs struct {
+	reedbed  string
+	goDriver string
+}
+
+func build(ctx context.Context, dir string) (programs, error) {
+	p := programs{filepath.Join(dir, "reedbed"), filepath.Join(dir, "drive")}
+	for _, c := range []*exec.Cmd{
+		exec.CommandContext(ctx, "go", "build", "-o", p.reedbed, "./cmd/reedbed"),
+		exec.CommandContext(ctx, "go", "-C", filepath.Join(drivers, "go"), "build", "-o", p.goDriver, "."),
+	} {
+		if out, err := c.CombinedOutput(); err != nil {
+			return p, fmt.Errorf("%s: %w\n%s", c, err, out)
+		}
+	}
+	return p, nil
+}
+
+// told is what a driver says of its client: how many events it was given, and
+// how many of them it reported as failed.
+type told struct{ Sent, Failed int }
+
+// drive has a client send events and waits until it has nothing left to send.
+func (p programs) drive(ctx context.Context, c client, url, key string, events int) (told, error) {
+	args := []string{p.goDriver, c.name}
+	if c.inNode() {
+		args = []string{"node", filepath.Join(drivers, "node", c.name+".mjs")}
+	}
+	args = append(args, url, key, strconv.Itoa(events))
+	command := exec.CommandContext(ctx, args[0], args[1:]...)
+	var errs bytes.Buffer
+	command.Stderr = &errs
+	out, err := command.Output()
+	var t told
+	if err != nil {
+		return t, fmt.Errorf("%w: %s", err, bytes.TrimSpace(errs.Bytes()))
+	}
+	lines := bytes.Split(bytes.TrimSpace(out), []byte("\n")) // clients may talk; the last line is the driver's
+	if err := json.Unmarshal(lines[len(lines)-1], &t); err != nil {
+		return t, fmt.Errorf("the driver's last line: %w", err)
+	}
+	return t, nil
+}
+
+func (c client) inNode() bool {
+	_, err := os.Stat(filepath.Join(drivers, "node", c.name+".mjs"))
+	return err == nil
+}
+
+// pinned finds the version of a client where npm or Go are told it.
+func (c client) pinned() (string, error) {
+	for _, file := range []string{"node/package.json", "go/go.mod"} {
+		text, err := os.ReadFile(filepath.Join(drivers, file))
+		if err != nil {
+			return "", err
+		}
+		if m := regexp.MustCompile(regexp.QuoteMeta(c.module) + `(?:": "| v)([0-9.]+)`).FindSubmatch(text); m != nil {
+			return string(m[1]), nil
+		}
+	}
+	return "", errors.New("no version of " + c.module + " is pinned")
+}
