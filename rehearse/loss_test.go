@@ -80,27 +80,27 @@ func lossy(r *rand.Rand, c losing, from time.Time, span time.Duration) (all []*r
 }
 
 // fill makes the events of a run, and says when it ended.
-func (x *run) fill(r *rand.Rand, c losing, at time.Time) time.Time {
+func (r *run) fill(rng *rand.Rand, c losing, at time.Time) time.Time {
 	late := time.Duration(0)
-	if r.IntN(20) == 0 {
-		late = time.Duration(r.Int64N(int64(30 * time.Hour)))
+	if rng.IntN(20) == 0 {
+		late = time.Duration(rng.Int64N(int64(30 * time.Hour)))
 	}
 	const told = 3 // events, until the first is answered
-	for n := range 1 + r.IntN(c.events) {
-		e := happened{stream: x, seq: int64(n), at: at, dropped: x.dropped, tells: n < told && x.before != nil, late: late}
-		switch p := r.Float64(); {
+	for n := range 1 + rng.IntN(c.events) {
+		e := happened{stream: r, seq: int64(n), at: at, dropped: r.dropped, tells: n < told && r.before != nil, late: late}
+		switch p := rng.Float64(); {
 		case p < c.inFlight:
 			e.inFlight = true
 		case p < c.inFlight+c.atClient:
 			e.atClient = true
-			x.dropped++
+			r.dropped++
 		default:
-			e.twice = r.IntN(500) == 0
+			e.twice = rng.IntN(500) == 0
 		}
-		x.events = append(x.events, e)
-		at = at.Add(time.Duration(r.IntN(100_000)) * time.Millisecond)
+		r.events = append(r.events, e)
+		at = at.Add(time.Duration(rng.IntN(100_000)) * time.Millisecond)
 	}
-	return x.last().at
+	return r.last().at
 }
 
 func uuid7(r *rand.Rand, at time.Time) string {

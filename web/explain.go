@@ -37,7 +37,7 @@ func tellAccount(w io.Writer, a sqlite.Account) {
 		fmt.Fprintf(w, "  version %d is ready; readers get it together with the rest of release %s\n", *a.Staged, a.Release)
 	}
 	if a.Due != nil {
-		tellCauses(w, "  because", a.Due.Causes)
+		tellCauses(w, a.Due.Causes)
 	}
 	if a.Version != nil {
 		fmt.Fprintln(w)
@@ -47,7 +47,7 @@ func tellAccount(w io.Writer, a sqlite.Account) {
 		fmt.Fprintf(w, "\nlast looked at %s: %s\n", clock(a.Looked.At), outcomeInWords(a.Looked.Outcome))
 		told := a.Version != nil && startAlike(a.Looked.Causes, a.Version.Causes) || a.Hold != nil && startAlike(a.Looked.Causes, a.Hold.Causes)
 		if !told {
-			tellCauses(w, "  because", a.Looked.Causes)
+			tellCauses(w, a.Looked.Causes)
 		}
 	}
 	tellOthers(w, a)
@@ -149,7 +149,7 @@ func tellVersion(w io.Writer, v sqlite.VersionAccount) {
 		fmt.Fprintln(w, "  from")
 		tellInputs(w, v.Inputs)
 	}
-	tellCauses(w, "  because", v.Causes)
+	tellCauses(w, v.Causes)
 	for _, b := range v.Warnings {
 		fmt.Fprint(w, "  warning:")
 		tellBroken(w, b)
@@ -202,14 +202,13 @@ func tellInputs(w io.Writer, inputs []sqlite.InputAccount) {
 }
 
 // tellCauses writes a chain, the nearest cause first.
-func tellCauses(w io.Writer, label string, chain []dataset.Cause) {
+func tellCauses(w io.Writer, chain []dataset.Cause) {
 	for _, c := range chain {
 		by := ""
 		if c.By != nil && c.By.Actor != "" {
 			by = fmt.Sprintf(" (%s %d, %s)", c.By.Action, c.By.Apply, c.By.Actor)
 		}
-		fmt.Fprintf(w, "%s %s, at %s%s\n", label, c.Detail, clock(c.At), by)
-		label = strings.Repeat(" ", len(label)-len("because")) + "because"
+		fmt.Fprintf(w, "  because %s, at %s%s\n", c.Detail, clock(c.At), by)
 	}
 }
 

@@ -26,7 +26,7 @@ func tellHold(w io.Writer, h dataset.Hold) {
 	for _, x := range h.Broken {
 		tellBroken(w, x)
 	}
-	tellCauses(w, "  because", h.Causes)
+	tellCauses(w, h.Causes)
 	fmt.Fprintf(w, "  %s\n", seenInstead(h))
 	fmt.Fprintf(w, "  %s\n", releasedBy(h))
 }
