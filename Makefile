@@ -42,11 +42,6 @@ tracker-faults:
 	@.ci/tools
 	$(GO) run ./tracker/faults
 
-NODE_CLIENTS = acceptance/clients/drivers/node
-
-acceptance: $(NODE_CLIENTS)/node_modules/.package-lock.json
+acceptance:
+	@.ci/tools
 	$(GO) run ./acceptance/clients -only=$(CLIENTS)
-
-$(NODE_CLIENTS)/node_modules/.package-lock.json: $(NODE_CLIENTS)/package-lock.json
-	npm ci --ignore-scripts --no-audit --no-fund --prefix $(NODE_CLIENTS)
-	@touch $@

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 )
 
 // client is a library of others and the program that calls it.
@@ -24,7 +25,16 @@ type client struct {
 func clients() []client {
 	return []client{
 		{name: "segment-node", module: "@segment/analytics-node"},
+		{name: "rudder-node", module: "@rudderstack/rudder-sdk-node"},
+		{name: "snowplow-node", module: "@snowplow/node-tracker"},
+		{name: "posthog-node", module: "posthog-node"},
+		{name: "jitsu-node", module: "@jitsu/js", drops: "it sends nothing twice"},
+		{name: "cloudevents-node", module: "cloudevents", drops: "it sends nothing twice"},
 		{name: "segment-go", module: "github.com/segmentio/analytics-go/v3"},
+		{name: "rudder-go", module: "github.com/rudderlabs/analytics-go/v4"},
+		{name: "snowplow-go", module: "github.com/snowplow/snowplow-golang-tracker/v3"},
+		{name: "posthog-go", module: "github.com/posthog/posthog-go"},
+		{name: "cloudevents-go", module: "github.com/cloudevents/sdk-go/v2"},
 	}
 }
 
@@ -35,10 +45,11 @@ const drivers = "acceptance/clients/drivers"
 type programs struct {
 	reedbed  string
 	goDriver string
+	node     string // folder of the programs for Node
 }
 
 func build(ctx context.Context, dir string) (programs, error) {
-	p := programs{filepath.Join(dir, "reedbed"), filepath.Join(dir, "drive")}
+	p := programs{reedbed: filepath.Join(dir, "reedbed"), goDriver: filepath.Join(dir, "drive")}
 	for _, c := range []*exec.Cmd{
 		exec.CommandContext(ctx, "go", "build", "-o", p.reedbed, "./cmd/reedbed"),
 		exec.CommandContext(ctx, "go", "-C", filepath.Join(drivers, "go"), "build", "-o", p.goDriver, "."),
@@ -47,7 +58,9 @@ func build(ctx context.Context, dir string) (programs, error) {
 			return p, fmt.Errorf("%s: %w\n%s", c, err, out)
 		}
 	}
-	return p, nil
+	var err error
+	p.node, err = install(ctx)
+	return p, err
 }
 
 // told is what a driver says of its client: how many events it was given, and
@@ -57,8 +70,8 @@ type told struct{ Sent, Failed int }
 // drive has a client send events and waits until it has nothing left to send.
 func (p programs) drive(ctx context.Context, c client, url, key string, events int) (told, error) {
 	args := []string{p.goDriver, c.name}
-	if c.inNode() {
-		args = []string{"node", filepath.Join(drivers, "node", c.name+".mjs")}
+	if strings.HasSuffix(c.name, "-node") {
+		args = []string{"node", filepath.Join(p.node, c.name+".mjs")}
 	}
 	args = append(args, url, key, strconv.Itoa(events))
 	command := exec.CommandContext(ctx, args[0], args[1:]...)
@@ -74,11 +87,6 @@ func (p programs) drive(ctx context.Context, c client, url, key string, events i
 		return t, fmt.Errorf("the driver's last line: %w", err)
 	}
 	return t, nil
-}
-
-func (c client) inNode() bool {
-	_, err := os.Stat(filepath.Join(drivers, "node", c.name+".mjs"))
-	return err == nil
 }
 
 // pinned finds the version of a client where npm or Go are told it.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"text/tabwriter"
@@ -12,11 +13,15 @@ func report(rows []*row, counted map[string]stored) error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "client\tversion\tfault\trequests\tsent\tstored\tdropped\ttold\tverdict")
 	wrong := 0
+	var failed error
 	for _, r := range rows {
 		s := counted[r.name()]
 		verdict, ok := r.judge(s)
 		if !ok {
 			wrong++
+		}
+		if r.err != nil {
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", r.name(), r.err))
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\n",
 			r.client.name, r.client.version, r.fault.name, r.passed.requests, r.told.Sent, s.Marks, r.passed.dropped(), r.told.Failed, verdict)
@@ -25,7 +30,7 @@ func report(rows []*row, counted map[string]stored) error {
 		return err
 	}
 	if wrong > 0 {
-		return fmt.Errorf("%d of %d rows do not add up", wrong, len(rows))
+		return errors.Join(failed, fmt.Errorf("%d of %d rows do not add up", wrong, len(rows)))
 	}
 	return nil
 }
@@ -37,7 +42,7 @@ func (r *row) judge(s stored) (verdict string, ok bool) {
 	dropped := r.passed.dropped()
 	switch {
 	case r.err != nil:
-		return "FAILED: " + r.err.Error(), false
+		return "FAILED", false
 	case s.Quarantined > 0:
 		return fmt.Sprintf("UNEQUAL: %d quarantined", s.Quarantined), false
 	case s.Rows != s.Marks:

@@ -54,7 +54,11 @@ func run(args []string) error {
 
 func drivers() map[string]func(job) (failed int, err error) {
 	return map[string]func(job) (int, error){
-		"segment-go": segment,
+		"segment-go":     segment,
+		"rudder-go":      rudder,
+		"snowplow-go":    snowplow,
+		"posthog-go":     postHog,
+		"cloudevents-go": cloudEvents,
 	}
 }
 
