@@ -113,7 +113,7 @@ func open(t failer, dir string, r spool.Remote, o spool.Options) opened {
 
 func (o opened) close(t failer) {
 	t.Helper()
-	if err := errors.Join(o.Spool.Close(), o.journal.Close(), o.root.Close()); err != nil {
+	if err := errors.Join(o.Close(), o.journal.Close(), o.root.Close()); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -37,7 +37,7 @@ func TestSecretsThatAreNone(t *testing.T) {
 func TestRequestsAreSigned(t *testing.T) {
 	key, _ := signingKey(exampleSecret)
 	seen := map[string]bool{}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		id, at := r.Header.Get("webhook-id"), r.Header.Get("webhook-timestamp")
 		want := "v1," + base64.StdEncoding.EncodeToString(signature(key, id, at, body))
