@@ -20,6 +20,7 @@ type client struct {
 	module  string
 	version string
 	drops   string // why it gives events up after one refusal; "": it does not
+	under   string // the fault under which it does; "": any
 }
 
 func clients() []client {
@@ -30,6 +31,11 @@ func clients() []client {
 		{name: "posthog-node", module: "posthog-node"},
 		{name: "jitsu-node", module: "@jitsu/js", drops: "it sends nothing twice"},
 		{name: "cloudevents-node", module: "cloudevents", drops: "it sends nothing twice"},
+		{name: "segment-web", module: "@segment/analytics-next"},
+		{name: "snowplow-web", module: "@snowplow/browser-tracker"},
+		{name: "posthog-web", module: "posthog-js", drops: "it drops what is answered 429", under: "429"},
+		{name: "jitsu-web", module: "@jitsu/js", drops: "it sends nothing twice"},
+		{name: "plausible-web", module: "plausible-tracker", drops: "it sends nothing twice"},
 		{name: "segment-go", module: "github.com/segmentio/analytics-go/v3"},
 		{name: "rudder-go", module: "github.com/rudderlabs/analytics-go/v4"},
 		{name: "snowplow-go", module: "github.com/snowplow/snowplow-golang-tracker/v3"},
@@ -45,7 +51,8 @@ const drivers = "acceptance/clients/drivers"
 type programs struct {
 	reedbed  string
 	goDriver string
-	node     string // folder of the programs for Node
+	node     string // folder of the programs for Node, and of all packages
+	browser  *browser
 }
 
 func build(ctx context.Context, dir string) (programs, error) {
@@ -59,7 +66,10 @@ func build(ctx context.Context, dir string) (programs, error) {
 		}
 	}
 	var err error
-	p.node, err = install(ctx)
+	if p.node, err = install(ctx); err != nil {
+		return p, err
+	}
+	p.browser, err = newBrowser(ctx, p.node, dir)
 	return p, err
 }
 

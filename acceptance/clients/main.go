@@ -54,7 +54,8 @@ func run(ctx context.Context, only string, events, atOnce int) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := up(ctx, programs.reedbed, dir, rows)
+	defer programs.browser.close()
+	s, err := up(ctx, programs.reedbed, dir, programs.browser.site.URL, rows)
 	if err != nil {
 		return err
 	}
@@ -131,6 +132,10 @@ func (r *row) run(ctx context.Context, p programs, s *server, events int) error 
 		return err
 	}
 	defer way.Close()
-	r.told, err = p.drive(ctx, r.client, way.URL, r.name(), events)
+	if strings.HasSuffix(r.client.name, "-web") {
+		r.told, err = p.browser.drive(ctx, r.client, way.URL, r.name(), events, &r.passed)
+	} else {
+		r.told, err = p.drive(ctx, r.client, way.URL, r.name(), events)
+	}
 	return err
 }

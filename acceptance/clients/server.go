@@ -24,12 +24,12 @@ type server struct {
 	process *exec.Cmd
 }
 
-func up(ctx context.Context, binary, dir string, rows []*row) (*server, error) {
+func up(ctx context.Context, binary, dir, origin string, rows []*row) (*server, error) {
 	s := &server{binary: binary, project: filepath.Join(dir, "project")}
 	var text strings.Builder
 	text.WriteString("name: clients\nlisten: 127.0.0.1:0\nload: {cycle: 500ms}\nsources:\n")
 	for _, r := range rows {
-		fmt.Fprintf(&text, "- {name: %s, keys: [%s]}\n", r.name(), r.name())
+		fmt.Fprintf(&text, "- {name: %s, keys: [%s], origins: [%q]}\n", r.name(), r.name(), origin)
 	}
 	if err := os.MkdirAll(s.project, 0o755); err != nil {
 		return nil, err

@@ -15,7 +15,7 @@ import (
 	"sync"
 )
 
-// fault is what happens to every third request of a client, from the first on.
+// fault is what happens to every third request with events of a client, from the first on.
 type fault struct {
 	name   string
 	status int  // it is answered with this instead; 0: not
@@ -54,16 +54,34 @@ func (l *ledger) enter(body []byte, f fault) bool {
 	if l.refused == nil {
 		l.refused, l.reached = map[string]bool{}, map[string]bool{}
 	}
+	marks := mark.FindAll(body, -1)
+	if len(marks) == 0 { // preflights and settings have no events
+		return false
+	}
 	hit := f.name != "ok" && l.requests%everyNth == 0
 	l.requests++
 	to := l.reached
 	if hit && !f.passes {
 		to = l.refused
 	}
-	for _, m := range mark.FindAll(body, -1) {
+	for _, m := range marks {
 		to[string(m)] = true
 	}
 	return hit
+}
+
+// arrived counts the events that have reached the server.
+func (l *ledger) arrived() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.reached)
+}
+
+// tries counts the requests with events.
+func (l *ledger) tries() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.requests
 }
 
 // dropped counts the events that the client gave up after they were refused.
@@ -104,7 +122,13 @@ func newWay(ctx context.Context, server *url.URL, f fault, l *ledger) (*httptest
 			reset(w)
 			return
 		}
-		w.Header().Set("Retry-After", "1")
+		h := w.Header()
+		h.Set("Retry-After", "1")
+		if origin := r.Header.Get("Origin"); origin != "" { // as the server's own
+			h.Set("Access-Control-Allow-Origin", origin)
+			h.Set("Access-Control-Allow-Credentials", "true")
+			h.Set("Access-Control-Expose-Headers", "Retry-After")
+		}
 		w.WriteHeader(f.status)
 	})}}
 	way.Start()
