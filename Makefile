@@ -3,7 +3,7 @@
 # make lint   the slower checks; installs golangci-lint into bin/ once
 # make bench  speed and memory against limits measured in the same run; docs/benchmarks.md
 # make tracker-faults  ours and other trackers in Chromium while the way to the server fails; some minutes
-# make acceptance  clients of others, unmodified, against the server while the way to it fails; needs npm and the network
+# make acceptance  clients of others, unmodified, against the server while the way to it fails; three minutes, npm and the network
 #                  CLIENTS=segment-node,segment-go runs these only
 
 GO ?= go
