@@ -91,11 +91,13 @@ func (c *Catalog) RecordWatched(ctx context.Context, w Watched, changed []anomal
 		if err != nil {
 			return err
 		}
-		old := t.now - anomaly.Keep.Microseconds()
-		if err := t.exec("DELETE FROM watched WHERE starts < ?", old); err != nil {
+		// By the newest hour and not by the clock: what ToWatch still wants would be looked
+		// at and forgotten for ever.
+		keep := anomaly.Keep.Microseconds()
+		if err := t.exec("DELETE FROM watched WHERE starts < (SELECT MAX(starts) FROM watched) - ?", keep); err != nil {
 			return err
 		}
-		return t.exec("DELETE FROM anomalies WHERE until < ?1 OR until <= (SELECT until FROM anomalies WHERE until IS NOT NULL ORDER BY until DESC LIMIT 1 OFFSET ?2)", old, keptAnomalies)
+		return t.exec("DELETE FROM anomalies WHERE until < ?1 OR until <= (SELECT until FROM anomalies WHERE until IS NOT NULL ORDER BY until DESC LIMIT 1 OFFSET ?2)", t.now-keep, keptAnomalies)
 	})
 }
 

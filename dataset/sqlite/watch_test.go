@@ -79,6 +79,10 @@ func TestWatchedHours(t *testing.T) {
 	}
 
 	k.t = noon.Add(anomaly.Keep + 10*24*time.Hour)
+	record(noon.Add(-time.Hour), 100, false) // wanted, as far as the watermark had come
+	if oldest, _, err := c.WatchedSince(t.Context(), noon); err != nil || !oldest.Equal(noon.Add(-time.Hour)) {
+		t.Errorf("an hour that is wanted is forgotten: on record since %s, %v", oldest, err)
+	}
 	record(k.t.Truncate(time.Hour), 1, true)
 	if oldest, _, err := c.WatchedSince(t.Context(), noon); err != nil || !oldest.Equal(k.t.Truncate(time.Hour)) {
 		t.Errorf("on record since %s, %v", oldest, err)
