@@ -59,10 +59,11 @@ const (
 )
 
 func (o Options) withDefaults() Options {
-	o.MaxBytes = or(o.MaxBytes, int64(memoryBytes))
-	if o.Dir != "" && o.MaxBytes == memoryBytes {
-		o.MaxBytes = diskBytes
+	most := int64(memoryBytes)
+	if o.Dir != "" {
+		most = diskBytes
 	}
+	o.MaxBytes = or(o.MaxBytes, most)
 	o.BatchEvents = min(or(o.BatchEvents, 500), maxBatch)
 	o.BatchBytes = min(or(o.BatchBytes, 512<<10), bodyLimit)
 	o.Delay = or(o.Delay, time.Second)

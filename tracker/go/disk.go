@@ -73,12 +73,15 @@ func openDisk(dir string, limit int64, sync bool) (_ *disk, err error) {
 	if d.end, err = readEnd(d.ends); err != nil {
 		return nil, err
 	}
-	paths, err := filepath.Glob(filepath.Join(dir, "*.events"))
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	for _, path := range paths { // in order of name
-		if err := d.find(path); err != nil {
+	for _, e := range entries { // in order of name
+		if filepath.Ext(e.Name()) != ".events" {
+			continue
+		}
+		if err := d.find(filepath.Join(dir, e.Name())); err != nil {
 			return nil, err
 		}
 	}

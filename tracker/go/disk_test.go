@@ -2,6 +2,7 @@ package tracker
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -98,9 +99,12 @@ func TestDamagedFile(t *testing.T) {
 				if err := os.WriteFile(path, damage.do(b), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				to := &collector{}
-				c = open(t, to, Options{Dir: dir})
+				to, told := &collector{}, 0
+				c = open(t, to, Options{Dir: dir, OnError: func(error) { told++ }})
 				closeIt(t, c)
+				if told > 0 != (damage.dropped > 0) {
+					t.Errorf("told %d times", told)
+				}
 				if s := c.Stats(); s.Dropped != damage.dropped || s.Sent != int64(whole)-damage.dropped || s.Queued != 0 {
 					t.Errorf("%+v of %d lines", s, whole)
 				}
@@ -177,5 +181,60 @@ func TestManyFiles(t *testing.T) {
 	}
 	if d.bytes != 0 || len(d.files) != 0 {
 		t.Errorf("%d bytes in %d files are left", d.bytes, len(d.files))
+	}
+}
+
+// Any name will do for the folder, also one that a pattern reads otherwise.
+func TestFolderNames(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a[b]*")
+	for found := range int64(3) {
+		d, err := openDisk(dir, diskBytes, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.found != found {
+			t.Errorf("found %d events of %d", d.found, found)
+		}
+		if err := errors.Join(d.add([]byte("{}")), d.close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Whoever is told may ask what became of events.
+func TestOnErrorMayAsk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c *Client
+		told := 0
+		c = open(t, &collector{}, Options{OnError: func(error) {
+			told++
+			c.Stats()
+		}})
+		c.queue = forgetful{c.queue}
+		track(t, c, 1)
+		if err := c.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if told != 1 {
+			t.Errorf("told %d times", told)
+		}
+		c.abandon()
+		<-c.stopped
+	})
+}
+
+// forgetful is a queue on a disk that takes no end.
+type forgetful struct{ queue }
+
+func (forgetful) remember(end) error { return errors.New("no space") }
+
+// The bound that is asked for holds, also where it is that of the other queue.
+func TestMaxBytes(t *testing.T) {
+	for dir, want := range map[string][2]int64{"": {memoryBytes, memoryBytes}, "queue": {diskBytes, memoryBytes}} {
+		got := [2]int64{Options{Dir: dir}.withDefaults().MaxBytes, Options{Dir: dir, MaxBytes: memoryBytes}.withDefaults().MaxBytes}
+		if got != want {
+			t.Errorf("in %q: %d, want %d", dir, got, want)
+		}
 	}
 }

@@ -181,17 +181,26 @@ func pause(ctx context.Context, d time.Duration) bool {
 // oldest are the events that are sent next.
 func (c *Client) oldest(limit int) ([][]byte, error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	batch, damaged, err := c.queue.next(limit, c.o.BatchBytes)
 	if damaged > 0 {
 		c.stats.Dropped += int64(damaged)
 		c.left(int64(damaged))
+	}
+	c.mu.Unlock()
+	if damaged > 0 {
+		c.o.OnError(fmt.Errorf("tracker: %d events are dropped: they are damaged in the files of the queue", damaged))
 	}
 	return batch, err
 }
 
 // letGo takes events out of the queue: they are answered, or refused for good.
 func (c *Client) letGo(batch [][]byte, answered bool) {
+	if err := c.leave(batch, answered); err != nil {
+		c.o.OnError(fmt.Errorf("tracker: what was answered stays queued and is sent again by the next process: %w", err))
+	}
+}
+
+func (c *Client) leave(batch [][]byte, answered bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := int64(len(batch))
@@ -202,10 +211,9 @@ func (c *Client) letGo(batch [][]byte, answered bool) {
 		c.stats.Dropped += n
 		c.stream.refused(streamOf(batch[0]))
 	}
-	if err := errors.Join(c.queue.remember(c.stream.end()), c.queue.done(len(batch))); err != nil {
-		c.o.OnError(fmt.Errorf("tracker: what was answered stays queued and is sent again by the next process: %w", err))
-	}
+	err := errors.Join(c.queue.remember(c.stream.end()), c.queue.done(len(batch)))
 	c.left(n)
+	return err
 }
 
 // left counts events that have left the queue, and wakes those who wait for it.
