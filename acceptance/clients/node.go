@@ -18,7 +18,9 @@ var nodeDrivers embed.FS
 
 // install puts the programs for Node and the packages they are pinned to into
 // the user's cache, the packages once, and returns their folder. Nothing of
-// the packages' own scripts is run.
+// the packages' own scripts is run. One package that none of the clients is
+// made of and that is native code for other systems, msgpackr-extract, is held
+// at a version whose files registries have in full, or npm ci refuses.
 func install(ctx context.Context) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
