@@ -38,6 +38,9 @@ func (m *importer) quality(f field, dataset, column string, out *[]field) {
 			m.bad(f.Line, fmt.Sprintf("%s.quality: the rule is for %s", of, q.engine), "write it as `type: sql`, or leave it out")
 			return
 		}
+		if len(q.words.Value.Fields) == 0 {
+			m.bad(f.Line, of+".quality: the rule says nothing", "write our own words: `implementation: {entropy: {min: 1}}`")
+		}
 		for _, e := range q.words.Value.Fields {
 			*out = append(*out, said(e.Name, e, e.Value))
 		}

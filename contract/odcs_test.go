@@ -162,6 +162,8 @@ slaProperties: [SLA]
 		document("{metrik: nullValues, mustBe: 0}", "", ""):                                              "unknown key \"metrik\"; did you mean `metric`?",
 		document("{type: custom, engine: soda, implementation: x}", "", ""):                              "x.yaml:11: orders.id.quality: the rule is for soda; write it as `type: sql`",
 		document("{type: custom, engine: reedbed, implementation: {entropi: {min: 1}}}", "", ""):         "x.yaml:11: id: unknown key \"entropi\"; did you mean `entropy`?",
+		document("{type: custom, engine: reedbed, implementation: 'entropy: {min: 1}'}", "", ""):         "x.yaml:11: orders.id.quality: the rule says nothing",
+		document("{type: custom, engine: reedbed}", "", ""):                                              "x.yaml:11: orders.id.quality: the rule says nothing",
 		document("{type: sql, mustBe: 0}", "", ""):                                                       "the query is missing",
 		document("{type: sql, query: SELECT 1, mustBe: much}", "", ""):                                   "mustBe must be a number",
 		document("", "{metric: rowCount, mustBeBetween: [1]}", ""):                                       "x.yaml:12: orders.quality: mustBeBetween has two numbers",
