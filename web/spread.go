@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/reedbed/reedbed/dataset"
 )
@@ -55,9 +56,11 @@ func percentOf(share float64) string {
 	return strings.TrimSuffix(strconv.FormatFloat(100*share, 'f', 1, 64), ".0") + " %"
 }
 
-// shownValue quotes what would not stand out as a value.
+// shownValue quotes what would not stand out as a value, or what a terminal would obey:
+// clients chose it.
 func shownValue(v string) string {
-	if v == "" || strings.ContainsAny(v, " ,;%\n\t\"") {
+	odd := func(r rune) bool { return strings.ContainsRune(` ,;%"`, r) || !unicode.IsPrint(r) }
+	if v == "" || strings.ContainsFunc(v, odd) {
 		return strconv.Quote(v)
 	}
 	return v

@@ -20,7 +20,7 @@ func TestExplainsWhatIsUnusual(t *testing.T) {
 			{
 				Contract: "plays", Owner: "trust", Rule: dataset.Statistics, Column: "country", What: "country: entropy is 0.10, expected 0.71 to 0.79",
 				Usual: &dataset.Spread{Of: "plays@2026-11-15T03/1", Rows: 900, Top: []dataset.Part{{Value: "us", Share: .5}, {Value: "se", Share: .25}}},
-				Here:  &dataset.Spread{Rows: 4100, Nulls: .011, Top: []dataset.Part{{Value: "", Share: 1}}},
+				Here:  &dataset.Spread{Rows: 4100, Nulls: .011, Top: []dataset.Part{{Value: "", Share: .75}, {Value: "\x1b[2J", Share: .25}}},
 			},
 			{
 				Contract: "plays", Rule: "columns.ms.max", At: "stages/plays.sql:9", Column: "ms", What: "ms is above 9",
@@ -32,7 +32,7 @@ func TestExplainsWhatIsUnusual(t *testing.T) {
 	const want = `plays@2026-11-22T03
   country: entropy is 0.10, expected 0.71 to 0.79 (plays, of trust)
     country in plays@2026-11-15T03/1: us 50 %, se 25 %, others 25 %; NULL 0 % of 900 rows
-    country here: "" 100 %; NULL 1.1 % of 4100 rows
+    country here: "" 75 %, "\x1b[2J" 25 %; NULL 1.1 % of 4100 rows
   ms is above 9 (stages/plays.sql:9)
     ms here: from 0 over 5 (a tenth are below 1, a tenth above 9) to 1e+06; NULL 0 % of 1 row
   because 3200 events loaded, at 2026-11-22 04:00:00
