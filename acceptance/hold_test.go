@@ -149,8 +149,14 @@ func TestAttackHeldForRoyalties(t *testing.T) {
 	if why := p.must(t, "why", "-C", p.dir, "royalties@"+day.Format(time.DateOnly)); !strings.Contains(why, "data/spam_rules.csv") {
 		t.Errorf("why does not say what released it:\n%s", why)
 	}
-	if resolved := <-told; resolved.Type != "com.reedbed.alert.resolved" || resolved.Data.Key != raised.Data.Key {
-		t.Errorf("told %+v", resolved)
+	for resolved := range told {
+		if resolved.Data.Key == raised.Data.Key && resolved.Type == "com.reedbed.alert.resolved" {
+			break
+		}
+		// The rule moved that hour far, which its owner is told of, too.
+		if resolved.Type != "com.reedbed.alert.raised" || !strings.HasPrefix(resolved.Data.Key, "warned/plays_classified/") {
+			t.Errorf("told %+v", resolved)
+		}
 	}
 }
 

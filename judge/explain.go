@@ -21,12 +21,20 @@ func (f Finding) String() string {
 	case f.Column != "":
 		what = f.Column + ": " + what
 	}
-	return fmt.Sprintf("%s is %s, expected %s to %s", what, f.number(f.Seen), f.number(f.Low), f.number(f.High))
+	expected := f.number(f.Low)
+	if f.High != f.Low {
+		expected += " to " + f.number(f.High)
+	}
+	return fmt.Sprintf("%s is %s, expected %s", what, f.number(f.Seen), expected)
 }
 
-// number has as many digits as the width of the range gives a meaning to.
+// number has as many digits as the width of the range gives a meaning to; of a range
+// that is a point, as how far off it is what was seen.
 func (f Finding) number(x float64) string {
 	unit, width := "", f.High-f.Low
+	if width == 0 {
+		width = math.Abs(f.Seen - f.Low)
+	}
 	if f.Share {
 		x, width, unit = 100*x, 100*width, " %"
 	}

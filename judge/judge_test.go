@@ -98,23 +98,28 @@ func TestJudgedVersionIsNoBaseline(t *testing.T) {
 }
 
 // Ten times the traffic all along is the same story: counts are compared by ratio.
+// There is so much of it that what sampling explains does not matter.
 func TestScaleOfCounts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		_, _, v, h := draw01(t)
-		scale := func(v judge.Version) judge.Version {
+		scale := func(v judge.Version, by float64) judge.Version {
 			v.Metrics = slices.Clone(v.Metrics)
 			for i, m := range v.Metrics {
 				if m.Count {
-					v.Metrics[i].Value *= 10
+					v.Metrics[i].Value *= by
 				}
 			}
 			return v
 		}
-		a := judge.Temporal(v, h)
-		for i := range h.Versions {
-			h.Versions[i] = scale(h.Versions[i])
+		judged := func(by float64) judge.Verdict {
+			scaled := h
+			scaled.Versions = nil
+			for _, v := range h.Versions {
+				scaled.Versions = append(scaled.Versions, scale(v, by))
+			}
+			return judge.Temporal(scale(v, by), scaled)
 		}
-		b := judge.Temporal(scale(v), h)
+		a, b := judged(10_000), judged(100_000)
 		if math.Abs(a.Score-b.Score) > .05*max(1, a.Score) {
 			t.Fatalf("scores %g and, of ten times the rows, %g", a.Score, b.Score)
 		}
@@ -294,5 +299,18 @@ func TestMetricsOfTimes(t *testing.T) {
 	want := map[string]float64{"nulls": 0, "p5": 180, "p25": 900, "p50": 1800, "p75": 2700, "p95": 3420}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestFindingInWords(t *testing.T) {
+	for want, f := range map[string]judge.Finding{
+		`rows is 520, expected 900 to 1100`:                           {Metric: "rows", Seen: 520.4, Low: 900, High: 1100},
+		`country: share of "us" is 12.0 %, expected 24.1 % to 29.8 %`: {Metric: judge.ValuePrefix + "us", Column: "country", Seen: .12, Low: .241, High: .298, Share: true},
+		`measure spam_rate is 0.36, expected 0.00`:                    {Metric: "measure", Column: "spam_rate", Seen: .36},
+		`amount: mean is 0.005120, expected 0.000510 to 0.000600`:     {Metric: "mean", Column: "amount", Seen: .00512, Low: .00051, High: .0006},
+	} {
+		if got := f.String(); got != want {
+			t.Errorf("%s; want %s", got, want)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -97,7 +98,14 @@ func evaluate[T any](t *testing.T, ctx context.Context, expression string) T {
 // until waits for something to become true in the page.
 func until(t *testing.T, ctx context.Context, expression string) {
 	t.Helper()
-	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(15*time.Second))); err != nil {
+	var err error
+	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); {
+		_, err = chromedp.Run(ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(15*time.Second)))
+		if err == nil || !strings.Contains(err.Error(), "Cannot find context") { // of a page that has just been left
+			break
+		}
+	}
+	if err != nil {
 		t.Fatalf("never came true: %s: %v", expression, err)
 	}
 }
