@@ -254,3 +254,26 @@ func TestTrackerNumbersInABrowser(t *testing.T) {
 		}
 	})
 }
+
+// The token that a person reads /try with is in no event.
+func TestTryTellsNoToken(t *testing.T) {
+	ctx := browser(t)
+	c := &collector{}
+	server := httptest.NewServer(handler(t, &fake{}, func(o *web.Options) {
+		o.Tracker, o.Collect, o.Loopback, o.Token, o.WriteKey = "/t/", c, false, "secret-of-all", "demo"
+	}))
+	t.Cleanup(server.Close)
+	if err := chromedp.Do(ctx, chromedp.Navigate(server.URL+"/try?token=secret-of-all")); err != nil {
+		t.Fatal(err)
+	}
+	until(t, ctx, "'track' in (window.reedbed || {})")
+	tells(t, ctx, "document.getElementById('agree').click()")
+	if len(c.events(t)) == 0 {
+		t.Error("nothing is told")
+	}
+	for _, body := range c.requests() {
+		if strings.Contains(body, "secret-of-all") {
+			t.Errorf("told is %s", body)
+		}
+	}
+}

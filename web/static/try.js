@@ -1,5 +1,8 @@
 // What the buttons of /try do. The tracker itself needs none of this.
 
+// The tracker, which runs after this, tells where a page is: not with the token that reads all.
+history.replaceState(null, "", location.pathname)
+
 const push = (...call) => (window.reedbed ||= []).push(call)
 const clicked = (id, act) => document.getElementById(id).addEventListener("click", act)
 
