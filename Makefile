@@ -1,5 +1,5 @@
 # make run    a demonstration with simulated listeners
-# make test   everything that must pass before a change goes in
+# make test   everything that must pass before a change goes in; clients of others are tried where npm and the network are there
 # make lint   the slower checks; installs golangci-lint into bin/ once
 # make bench  speed and memory against limits measured in the same run; docs/benchmarks.md
 # make tracker-faults  ours and other trackers in Chromium while the way to the server fails; some minutes
@@ -20,6 +20,7 @@ test:
 	@.ci/tools
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "run gofmt -w on: $$unformatted"; exit 1; }
 	$(GO) vet ./...
+	$(GO) run ./acceptance/clients -if-there -events=60 -only=segment-node,posthog-node,snowplow-node,segment-go,posthog-go
 	$(GO) test -count=1 -timeout=30m ./...
 	REEDBED_CASES=10000 $(GO) test -count=1 -timeout=60m -parallel=4 -v -run 'TestConverges' ./converge -rapid.seed=3
 

@@ -52,7 +52,18 @@ func newBrowser(ctx context.Context, modules, dir string) (*browser, error) {
 	return b, nil
 }
 
+// origin is where its pages come from.
+func (b *browser) origin() string {
+	if b == nil {
+		return "http://127.0.0.1" // nobody's
+	}
+	return b.site.URL
+}
+
 func (b *browser) close() {
+	if b == nil {
+		return
+	}
 	b.stop()
 	b.site.Close()
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -51,26 +52,48 @@ const drivers = "acceptance/clients/drivers"
 type programs struct {
 	reedbed  string
 	goDriver string
-	node     string // folder of the programs for Node, and of all packages
-	browser  *browser
+	node     string   // folder of the programs for Node, and of all packages
+	browser  *browser // nil if no client needs one
 }
 
-func build(ctx context.Context, dir string) (programs, error) {
+// missing says what of other people's programs is not there.
+type missing struct{ err error }
+
+func (m *missing) Error() string { return m.err.Error() }
+func (m *missing) Unwrap() error { return m.err }
+
+// build makes the server, and of the clients what the rows need.
+func build(ctx context.Context, dir string, rows []*row) (programs, error) {
 	p := programs{reedbed: filepath.Join(dir, "reedbed"), goDriver: filepath.Join(dir, "drive")}
-	for _, c := range []*exec.Cmd{
-		exec.CommandContext(ctx, "go", "build", "-o", p.reedbed, "./cmd/reedbed"),
-		exec.CommandContext(ctx, "go", "-C", filepath.Join(drivers, "go"), "build", "-o", p.goDriver, "."),
-	} {
-		if out, err := c.CombinedOutput(); err != nil {
-			return p, fmt.Errorf("%s: %w\n%s", c, err, out)
-		}
-	}
-	var err error
-	if p.node, err = install(ctx); err != nil {
+	if err := output(exec.CommandContext(ctx, "go", "build", "-o", p.reedbed, "./cmd/reedbed")); err != nil {
 		return p, err
 	}
-	p.browser, err = newBrowser(ctx, p.node, dir)
-	return p, err
+	needs := func(kind string) bool {
+		return slices.ContainsFunc(rows, func(r *row) bool { return strings.HasSuffix(r.client.name, kind) })
+	}
+	var err error
+	if needs("-go") {
+		err = output(exec.CommandContext(ctx, "go", "-C", filepath.Join(drivers, "go"), "build", "-o", p.goDriver, "."))
+	}
+	if err == nil && (needs("-node") || needs("-web")) {
+		p.node, err = install(ctx)
+	}
+	if err == nil && needs("-web") {
+		p.browser, err = newBrowser(ctx, p.node, dir)
+	}
+	if err != nil {
+		return p, &missing{err}
+	}
+	return p, nil
+}
+
+// output runs a program that says something only if it fails.
+func output(c *exec.Cmd) error {
+	out, err := c.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: %w\n%s", c, err, out)
+	}
+	return nil
 }
 
 // told is what a driver says of its client: how many events it was given, and

@@ -9,12 +9,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 )
 
 // nodeDrivers are the programs for Node and the versions of what they call.
 //
 //go:embed drivers/node/*.mjs drivers/node/package.json drivers/node/package-lock.json
 var nodeDrivers embed.FS
+
+// longestInstall is when a registry is taken not to be there.
+const longestInstall = 4 * time.Minute
 
 // install puts the programs for Node and the packages they are pinned to into
 // the user's cache, the packages once, and returns their folder. Nothing of
@@ -41,6 +45,8 @@ func install(ctx context.Context) (string, error) {
 	if _, err := os.Stat(filepath.Join(dir, "node_modules", ".package-lock.json")); err == nil {
 		return dir, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, longestInstall)
+	defer cancel()
 	c := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", dir)
 	if out, err := c.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("npm ci (Debian: apt-get install npm): %w\n%s", err, out)
