@@ -28,14 +28,23 @@ func (n *Node) watchSources(ctx context.Context) error {
 	every := time.NewTicker(lookAtSources)
 	defer every.Stop()
 	var have []byte // nothing: the file may have changed since it was read for the start
+	unread := 0     // times in a row
 	for {
 		select {
 		case <-every.C:
 		case <-ctx.Done():
 			return nil
 		}
-		// A file that cannot be read is one that is being replaced.
-		if text, err := os.ReadFile(path); err == nil && !bytes.Equal(text, have) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			have = nil
+			if unread++; unread == 2 { // once, it is being replaced
+				n.reloadSources() // which says why
+			}
+			continue
+		}
+		unread = 0
+		if !bytes.Equal(text, have) {
 			have = text
 			n.reloadSources()
 		}

@@ -1,7 +1,14 @@
 package node
 
 import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -28,4 +35,34 @@ func TestSources(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// A file that cannot be read for longer than it takes to replace it is a problem that
+// is told, once, and is looked at again when it is there.
+func TestSourcesThatCannotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		looked := 0
+		n := &Node{project: config.Project{Dir: dir}, log: slog.New(slog.DiscardHandler), reload: func() (config.Project, error) {
+			looked++
+			return config.Project{}, errors.New("it cannot be read")
+		}}
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { _ = n.watchSources(ctx) }()
+		after := func(seconds time.Duration, want, problems int) {
+			t.Helper()
+			time.Sleep(seconds*time.Second + time.Millisecond)
+			synctest.Wait()
+			if looked != want || len(n.Problems()) != problems {
+				t.Errorf("looked at %d times, want %d; problems are %v", looked, want, n.Problems())
+			}
+		}
+		after(1, 0, 0)
+		after(9, 1, 1)
+		if err := os.WriteFile(filepath.Join(dir, config.FileName), []byte("name: x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		after(5, 2, 1)
+		cancel()
+	})
 }
