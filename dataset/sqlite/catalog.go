@@ -238,6 +238,17 @@ func (t *tx) each(query string, args []any, fn func(scan func(...any) error) err
 	return rows.Err()
 }
 
+// names are the rows of a query of one text.
+func (t *tx) names(query string, args ...any) (names []string, err error) {
+	err = t.each(query, args, func(scan func(...any) error) error {
+		var name string
+		err := scan(&name)
+		names = append(names, name)
+		return err
+	})
+	return names, err
+}
+
 func micros(t time.Time) int64 {
 	if t.IsZero() {
 		return 0

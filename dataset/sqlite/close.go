@@ -60,15 +60,8 @@ func (c *Catalog) ClosePartitions(ctx context.Context, watermark time.Time) (clo
 
 // judgeClosed makes due what closed now and is judged once more for that.
 func (t *tx) judgeClosed() error {
-	var names []string
-	err := t.each(`SELECT DISTINCT d.name FROM partitions p JOIN datasets d ON d.id = p.dataset_id JOIN counts c ON c.dataset_id = d.id WHERE p.closed_at = ?
-		AND (d.gate_closes = 1 OR d.compares_from > 0 AND c.rows >= d.compares_from) AND d.retired_at IS NULL AND d.paused = 0`, []any{t.now},
-		func(scan func(...any) error) error {
-			var name string
-			err := scan(&name)
-			names = append(names, name)
-			return err
-		})
+	names, err := t.names(`SELECT DISTINCT d.name FROM partitions p JOIN datasets d ON d.id = p.dataset_id JOIN counts c ON c.dataset_id = d.id WHERE p.closed_at = ?
+		AND (d.gate_closes = 1 OR d.compares_from > 0 AND c.rows >= d.compares_from) AND d.retired_at IS NULL AND d.paused = 0`, t.now)
 	if err != nil {
 		return err
 	}

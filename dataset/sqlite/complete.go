@@ -86,13 +86,7 @@ func (t *tx) judgeSettled() error {
 // judgeArrived makes due what is judged by how much arrived in the time of p, which
 // is of Completeness, to be judged again. What is open is when it closes.
 func (t *tx) judgeArrived(p dataset.Partition, why cause) error {
-	var names []string
-	err := t.each("SELECT name FROM datasets WHERE gate_completes = 1 AND retired_at IS NULL AND paused = 0 ORDER BY id", nil, func(scan func(...any) error) error {
-		var name string
-		err := scan(&name)
-		names = append(names, name)
-		return err
-	})
+	names, err := t.names("SELECT name FROM datasets WHERE gate_completes = 1 AND retired_at IS NULL AND paused = 0 ORDER BY id")
 	if err != nil {
 		return err
 	}

@@ -71,14 +71,7 @@ func (t *tx) pinnable(p *dataset.Pin) (e edge, input Dataset, err error) {
 }
 
 func (t *tx) refuseInput(stage Dataset, input string) error {
-	var names []string
-	err := t.each("SELECT d.name FROM edges e JOIN datasets d ON d.id = e.input_id WHERE e.dataset_id = ? ORDER BY d.name", []any{stage.ID},
-		func(scan func(...any) error) error {
-			var name string
-			err := scan(&name)
-			names = append(names, name)
-			return err
-		})
+	names, err := t.names("SELECT d.name FROM edges e JOIN datasets d ON d.id = e.input_id WHERE e.dataset_id = ? ORDER BY d.name", stage.ID)
 	if err != nil {
 		return err
 	}

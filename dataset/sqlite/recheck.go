@@ -132,14 +132,7 @@ func (r recheck) parts() iter.Seq[part] {
 
 func (t *tx) planRecheck() (plan recheck, err error) {
 	plan = recheck{ways: map[source]way{}, totals: map[source]dataset.Sum{}}
-	var names []string
-	err = t.each(`SELECT name FROM datasets WHERE kind = 'stage' AND retired_at IS NULL AND paused = 0 AND definition IS NOT NULL ORDER BY depth, name`, nil,
-		func(scan func(...any) error) error {
-			var name string
-			err := scan(&name)
-			names = append(names, name)
-			return err
-		})
+	names, err := t.names(`SELECT name FROM datasets WHERE kind = 'stage' AND retired_at IS NULL AND paused = 0 AND definition IS NOT NULL ORDER BY depth, name`)
 	if err != nil {
 		return plan, err
 	}

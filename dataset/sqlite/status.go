@@ -200,13 +200,8 @@ const recounted = `SELECT d.id AS dataset_id,
 // unless somebody changed the catalog from outside. It reads every partition.
 func (c *Catalog) Miscounted(ctx context.Context) (names []string, err error) {
 	err = c.view(ctx, func(t *tx) error {
-		return t.each(`SELECT name FROM datasets WHERE id IN (SELECT dataset_id FROM (`+recounted+` EXCEPT SELECT * FROM counts)) ORDER BY name`, nil,
-			func(scan func(...any) error) error {
-				var name string
-				err := scan(&name)
-				names = append(names, name)
-				return err
-			})
+		names, err = t.names(`SELECT name FROM datasets WHERE id IN (SELECT dataset_id FROM (` + recounted + ` EXCEPT SELECT * FROM counts)) ORDER BY name`)
+		return err
 	})
 	return names, err
 }

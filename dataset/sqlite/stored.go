@@ -71,6 +71,10 @@ func (c *Catalog) Characterise(ctx context.Context, j dataset.Judgement) error {
 	})
 }
 
+// forgetStored takes back what verdicts said, but of the datasets in a JSON list.
+const forgetStored = `DELETE FROM verdicts INDEXED BY verdicts_told WHERE ` + spoke + ` AND (SELECT d.kind <> 'stage' AND d.name NOT IN (SELECT value FROM json_each(?1))
+	FROM partitions p JOIN datasets d ON d.id = p.dataset_id WHERE p.id = verdicts.partition_id)`
+
 // KeepVerdicts takes back what was said of what no stage computes, but of the
 // datasets that are judged.
 func (c *Catalog) KeepVerdicts(ctx context.Context, judged []string) error {
@@ -79,7 +83,6 @@ func (c *Catalog) KeepVerdicts(ctx context.Context, judged []string) error {
 		return err
 	}
 	return c.update(ctx, func(t *tx) error {
-		return t.exec(`DELETE FROM verdicts WHERE detail <> '{}' AND (SELECT d.kind <> 'stage' AND d.name NOT IN (SELECT value FROM json_each(?))
-			FROM partitions p JOIN datasets d ON d.id = p.dataset_id WHERE p.id = verdicts.partition_id)`, string(names))
+		return t.exec(forgetStored, string(names))
 	})
 }
