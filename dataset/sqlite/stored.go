@@ -72,8 +72,8 @@ func (c *Catalog) Characterise(ctx context.Context, j dataset.Judgement) error {
 }
 
 // forgetStored takes back what verdicts said, but of the datasets in a JSON list.
-const forgetStored = `DELETE FROM verdicts INDEXED BY verdicts_told WHERE ` + spoke + ` AND (SELECT d.kind <> 'stage' AND d.name NOT IN (SELECT value FROM json_each(?1))
-	FROM partitions p JOIN datasets d ON d.id = p.dataset_id WHERE p.id = verdicts.partition_id)`
+const forgetStored = `DELETE FROM verdicts AS w INDEXED BY verdicts_told WHERE ` + spoke + ` AND (SELECT d.kind <> 'stage' AND d.name NOT IN (SELECT value FROM json_each(?1))
+	FROM partitions p JOIN datasets d ON d.id = p.dataset_id WHERE p.id = w.partition_id)`
 
 // KeepVerdicts takes back what was said of what no stage computes, but of the
 // datasets that are judged.

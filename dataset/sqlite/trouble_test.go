@@ -158,7 +158,7 @@ func TestTroublesOfRuns(t *testing.T) {
 // was said.
 func TestTroublesReadNoTableWhole(t *testing.T) {
 	c, _ := openTest(t)
-	small := []string{"SCAN h USING INDEX pointers_held", "SCAN w USING INDEX verdicts_told", "SCAN verdicts USING INDEX verdicts_told", "SCAN w USING INDEX dirty_failed", "SCAN n"} // n: pins
+	small := []string{"SCAN h USING INDEX pointers_held", "SCAN w USING INDEX verdicts_told", "SCAN w USING INDEX dirty_failed", "SCAN n"} // n: pins
 	for _, query := range []string{heldTroubles, apartTroubles, strings.ReplaceAll(warnedTroubles, "?1", "1"), strings.ReplaceAll(movedTroubles, "?1", "1"), failedTroubles, strings.ReplaceAll(forgetStored, "?1", "'[]'")} {
 		for _, step := range planOf(t, c, query) {
 			if strings.HasPrefix(step, "SCAN ") && !strings.Contains(step, "VIRTUAL TABLE") && !slices.Contains(small, step) {
