@@ -175,7 +175,7 @@ func TestProblems(t *testing.T) {
 			},
 		},
 		"sources": {
-			yaml: "name: x\nsources:\n- {name: a, keys: [k, 'has space'], ip: some}\n- {name: a, keys: [k], origins: [example.org], burst: 3, signing: [hush], address_rate: -1}\n",
+			yaml: "name: x\nsources:\n- {name: a, keys: [k, 'has space'], ip: some}\n- {name: a, keys: [k], origins: [example.org], burst: 3, signing: [hush], address_rate: -1}\n- {name: b, keys: [k2], signing: []}\n",
 			want: []string{
 				"reedbed.yaml:3:23: sources[0].keys[1]: is not a write key (use 1 to 128 visible ASCII characters without a colon)",
 				`reedbed.yaml:3:41: sources[0].ip: "some" is not a policy (use full, truncate or drop)`,
@@ -185,6 +185,7 @@ func TestProblems(t *testing.T) {
 				`reedbed.yaml:4:34: sources[1].origins[0]: "example.org" is not an origin (write scheme and host without a path, such as https://example.org, or *)`,
 				"reedbed.yaml:4:55: sources[1].burst: has no rate beside it (set rate as well, or remove burst)",
 				"reedbed.yaml:4:89: sources[1].address_rate: is negative (use events per second, or 0 for no limit)",
+				"reedbed.yaml:5:34: sources[2].signing: asks for signatures and lists no secret (list a secret, or remove signing to take requests that are not signed)",
 			},
 		},
 		"webhooks": {

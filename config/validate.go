@@ -103,6 +103,8 @@ func (v *validator) sources(sources []Source) {
 			names[s.Name] = i
 		}
 		v.keys(path, s, keys)
+		v.check(s.Signing == nil || len(s.Signing) > 0, path+".signing", "[]", "asks for signatures and lists no secret",
+			"list a secret, or remove signing to take requests that are not signed")
 		for j, secret := range s.Signing {
 			v.signingSecret(fmt.Sprintf("%s.signing[%d]", path, j), secret)
 		}

@@ -175,7 +175,7 @@ func (w *watch) wrong(ctx context.Context, at time.Time) ([]alert.Alert, error) 
 	}
 	unusual, err := n.anomalies(ctx, at)
 	for _, a := range unusual {
-		causes.add(ofAnomaly(a, n.project.Config.Sources, at))
+		causes.add(ofAnomaly(a, n.configured(), at))
 	}
 	return causes.list, err
 }

@@ -26,7 +26,7 @@ const (
 type hours struct {
 	node     *Node
 	observer *converge.Observer
-	failed   bool // the last step did
+	told     string // the last failure, "" once a step did not fail
 	open     *prometheus.GaugeVec
 	series   *prometheus.GaugeVec
 }
@@ -62,10 +62,12 @@ func (n *Node) watchHours(ctx context.Context) error {
 		case <-timer.C:
 		}
 		some, err := h.step(ctx)
-		if failed := err != nil && ctx.Err() == nil; failed != h.failed {
-			if h.failed = failed; failed {
-				n.log.Error("the last hours of events cannot be compared with earlier ones; it is tried again", "err", err)
-			}
+		switch {
+		case err == nil:
+			h.told = ""
+		case ctx.Err() == nil && err.Error() != h.told:
+			h.told = err.Error()
+			n.log.Error("the last hours of events cannot be compared with earlier ones; it is tried again", "err", err)
 		}
 		switch {
 		case err != nil:
@@ -87,6 +89,9 @@ func (h *hours) step(ctx context.Context) (some bool, err error) {
 	hour, some, err := h.observer.Step(ctx, mark, len(h.node.converger.Running()) == 0)
 	if err != nil || !hour.Judged {
 		return some, err
+	}
+	for _, start := range hour.Damaged {
+		h.node.log.Error("what is on record of an hour of events is damaged; later hours are compared without it", "hour", dataset.PartitionAt(dataset.Hour, start))
 	}
 	for _, a := range hour.Changed {
 		switch {

@@ -54,6 +54,11 @@ func (n *Node) countArrivals(c *arrival.Counter) {
 		c.Add(x)
 		n.arrivals.mu.Unlock()
 	}
+	n.arrivals.mu.Lock()
+	defer n.arrivals.mu.Unlock()
+	if n.arrivals.counter == c { // it ended by itself: who asks next begins anew
+		n.arrivals.counter = nil
+	}
 }
 
 // watch ends the counting once nobody has asked for a while.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"runtime/debug"
 	"time"
@@ -199,19 +200,30 @@ func Version() string {
 	return "(devel)"
 }
 
+// trackerApart refuses a folder for the tracker in which the clients of others send.
+func (n *Node) trackerApart() error {
+	folder := n.project.Config.Tracker.Path
+	for _, file := range []string{"", "e", "t.js"} {
+		if n.door.Takes(&http.Request{URL: &url.URL{Path: folder + file}}) {
+			return fmt.Errorf("tracker.path: %s is where clients of another protocol send; use another folder, such as /t/", folder)
+		}
+	}
+	return nil
+}
+
 // pages is everything the listener answers.
 func (n *Node) pages() (http.Handler, error) {
+	if err := n.trackerApart(); err != nil {
+		return nil, err
+	}
 	dashboards, problems := web.ReadDashboards(os.DirFS(n.project.DashboardsDir()), "dashboards")
 	n.problems.set("dashboards", problems)
 	addr, _ := n.listener.Addr().(*net.TCPAddr)
 	o := web.Options{
 		Backend: backend{n}, Collect: n.door.Handler(), Takes: n.door.Takes, Dashboards: dashboards, Project: n.project.Config.Name,
 		Metrics: promhttp.HandlerFor(n.registry, promhttp.HandlerOpts{}), Plan: n.planOwn, Alerts: n.catalog.AlertLog, Arrivals: n.arriving,
-		URL: "http://" + n.listener.Addr().String(), Tracker: n.project.Config.Tracker.Path,
+		URL: "http://" + n.listener.Addr().String(), WriteKey: n.firstKey, Tracker: n.project.Config.Tracker.Path,
 		Loopback: addr != nil && addr.IP.IsLoopback(), Token: string(n.project.Config.Token), Log: n.log.With("part", "web"),
-	}
-	if s := n.project.Config.Sources; len(s) > 0 && len(s[0].Keys) > 0 {
-		o.WriteKey = string(s[0].Keys[0])
 	}
 	return web.New(o)
 }

@@ -62,10 +62,11 @@ type Node struct {
 	stop       context.CancelFunc
 	problems   problems
 	arrivals   arrivals
-	reload     func() (config.Project, error) // nil: sources stay
-	applyFiles bool                           // deploy the project's files at the start
-	deployed   atomic.Bool                    // the project's definitions are at work
-	running    atomic.Bool                    // Run was called
+	reload     func() (config.Project, error)  // nil: sources stay
+	reloaded   atomic.Pointer[[]config.Source] // by it; nil: those of the project
+	applyFiles bool                            // deploy the project's files at the start
+	deployed   atomic.Bool                     // the project's definitions are at work
+	running    atomic.Bool                     // Run was called
 }
 
 // Options of a node.

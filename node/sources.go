@@ -61,7 +61,24 @@ func (n *Node) reloadSources() {
 		n.log.Warn("the sources stay as they were", "err", err)
 		return
 	}
+	n.reloaded.Store(&project.Config.Sources)
 	n.log.Debug("the sources are as reedbed.yaml has them", "sources", len(project.Config.Sources))
+}
+
+// configured are the sources as they are at work.
+func (n *Node) configured() []config.Source {
+	if now := n.reloaded.Load(); now != nil {
+		return *now
+	}
+	return n.project.Config.Sources
+}
+
+// firstKey is a write key for people who try the node out; "" if there is none.
+func (n *Node) firstKey() string {
+	if s := n.configured(); len(s) > 0 && len(s[0].Keys) > 0 {
+		return string(s[0].Keys[0])
+	}
+	return ""
 }
 
 // problemsOf words what is wrong with reedbed.yaml as other files' problems are.

@@ -15,6 +15,7 @@ import (
 	"github.com/reedbed/reedbed/collect"
 	"github.com/reedbed/reedbed/config"
 	"github.com/reedbed/reedbed/event"
+	"github.com/reedbed/reedbed/journal"
 )
 
 // Every setting of a source reaches the door.
@@ -65,4 +66,25 @@ func TestSourcesThatCannotBeRead(t *testing.T) {
 		after(5, 2, 1)
 		cancel()
 	})
+}
+
+type noJournal struct{}
+
+func (noJournal) Append(context.Context, journal.Record) (journal.Position, error) {
+	return journal.Position{}, nil
+}
+
+// The tracker is not served where clients of others send, which would take its events.
+func TestTrackerApart(t *testing.T) {
+	door, err := collect.New(collect.Options{Journal: noJournal{}, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for folder, apart := range map[string]bool{"/t/": true, "/assets/x/": true, "/i/v0/": false, "/e/": false, "/batch/": false} {
+		n := &Node{door: door}
+		n.project.Config.Tracker.Path = folder
+		if err := n.trackerApart(); (err == nil) != apart {
+			t.Errorf("%s: %v", folder, err)
+		}
+	}
 }

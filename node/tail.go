@@ -2,22 +2,29 @@ package node
 
 import (
 	"context"
+	"errors"
 	"iter"
 
 	"github.com/reedbed/reedbed/collect/protocol"
 	"github.com/reedbed/reedbed/event"
+	"github.com/reedbed/reedbed/journal"
 )
 
-// tail yields events as they become durable, from now on, until ctx ends. It
-// reads the journal, so it costs the front door nothing and shows exactly what
+// tail yields events as they become durable, from now on, until ctx ends or the
+// journal cannot be read. It passes over records that are lost, which the loader
+// tells of. It reads the journal, so it costs the front door nothing and shows exactly what
 // was acknowledged.
 func (n *Node) tail(ctx context.Context) iter.Seq2[event.Envelope, TailInfo] {
 	return func(yield func(event.Envelope, TailInfo) bool) {
 		at := n.journal.Durable()
 		for n.journal.Wait(ctx, at) == nil {
 			for entry, err := range n.journal.Read(ctx, at) {
+				if lost, ok := errors.AsType[*journal.CorruptionError](err); ok {
+					at = lost.To
+					continue
+				}
 				if err != nil {
-					continue // a damaged range: the loader reports it
+					return
 				}
 				at = entry.Next
 				b, err := event.DecodeBatch(entry.Payload)

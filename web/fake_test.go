@@ -189,7 +189,7 @@ func handler(t *testing.T, f *fake, settings ...setting) http.Handler {
 			}}
 		},
 		Alerts:  func(context.Context) (alert.Log, error) { return f.alerts, f.fails },
-		Backend: f, Project: "plays", URL: "http://127.0.0.1:8080", WriteKey: "demo", Loopback: true,
+		Backend: f, Project: "plays", URL: "http://127.0.0.1:8080", WriteKey: func() string { return "demo" }, Loopback: true,
 		Log:     slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Collect: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "collected ", r.URL.Path) }),
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "reedbed_up 1\n") }),

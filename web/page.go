@@ -128,7 +128,7 @@ func (s *server) view(r *http.Request) view {
 		v.Datasets = append(v.Datasets, line)
 	}
 	if status.Totals.Acknowledged == 0 && status.Journal.End == 0 {
-		v.First = firstEvent(s.URL, s.WriteKey)
+		v.First = firstEvent(s.URL, s.writeKey())
 		return v
 	}
 	v.Boards = s.boards(r, status)

@@ -82,7 +82,7 @@ func TestLinksCarryTheToken(t *testing.T) {
 
 func TestEmptyProjectTellsHowToBegin(t *testing.T) {
 	f := &fake{status: web.Status{Converged: true}}
-	h := handler(t, f, func(o *web.Options) { o.WriteKey = "it's" })
+	h := handler(t, f, func(o *web.Options) { o.WriteKey = func() string { return "it's" } })
 	body := text(t, ask(h, "GET", "/", ""))
 	want := `curl http://127.0.0.1:8080/v1/events -u &#39;it&#39;\&#39;&#39;s:&#39; -d &#39;{&#34;id&#34;:&#34;first-1&#34;,&#34;type&#34;:&#34;track&#34;,&#34;name&#34;:&#34;Hello&#34;}&#39;`
 	if !strings.Contains(body, want) {

@@ -119,12 +119,19 @@ func (t *tracker) index(w http.ResponseWriter, _ *http.Request) {
 	_ = json.NewEncoder(w).Encode(t.addresses()) // the reader left: nobody to tell
 }
 
+func (s *server) writeKey() string {
+	if s.WriteKey == nil {
+		return ""
+	}
+	return s.WriteKey()
+}
+
 // tryPage is a page that carries the tracker.
 func (s *server) tryPage(w http.ResponseWriter, r *http.Request) {
 	script := s.tracker.addresses()["t.js"]
 	body, err := s.pages.render("try.html", struct {
 		Project, WriteKey, Script, Integrity, Index, Query string
-	}{s.Project, s.WriteKey, script.URL, script.Integrity, s.Tracker, carried(r)})
+	}{s.Project, s.writeKey(), script.URL, script.Integrity, s.Tracker, carried(r)})
 	if err != nil {
 		s.Log.Error("the page does not render", "template", "try.html", "err", err)
 		http.Error(w, "The page cannot be shown; the program's log says why.", http.StatusInternalServerError)

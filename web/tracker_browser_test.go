@@ -260,7 +260,7 @@ func TestTryTellsNoToken(t *testing.T) {
 	ctx := browser(t)
 	c := &collector{}
 	server := httptest.NewServer(handler(t, &fake{}, func(o *web.Options) {
-		o.Tracker, o.Collect, o.Loopback, o.Token, o.WriteKey = "/t/", c, false, "secret-of-all", "demo"
+		o.Tracker, o.Collect, o.Loopback, o.Token = "/t/", c, false, "secret-of-all"
 	}))
 	t.Cleanup(server.Close)
 	if err := chromedp.Do(ctx, chromedp.Navigate(server.URL+"/try?token=secret-of-all")); err != nil {

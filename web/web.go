@@ -39,7 +39,8 @@ type Options struct {
 	Dashboards []Dashboard
 	Project    string // the project's name
 	URL        string // where people reach the listener: http://127.0.0.1:8080
-	WriteKey   string // of one source, for the line that sends a first event
+	// WriteKey is one of some source, for the line that sends a first event; nil: there is none.
+	WriteKey func() string
 	// Tracker is the path under which browsers get the tracker and post what
 	// it tells, such as /t/; "": it is not served. /try is a page that carries it.
 	Tracker string

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,9 +40,10 @@ type disk struct {
 }
 
 type segment struct {
-	path string
-	size int64 // of its whole lines
-	read int64 // up to where it is answered
+	path   string
+	size   int64 // of its whole lines
+	events int   // that are not answered
+	read   int64 // up to where it is answered
 }
 
 const (
@@ -109,15 +111,15 @@ func (d *disk) find(path string) error {
 		return err
 	}
 	b = b[:bytes.LastIndexByte(b, '\n')+1]
-	var newest []byte
+	s := &segment{path: path, size: int64(len(b))}
 	for line := range bytes.Lines(b) {
-		d.found++
-		if e, ok := content(line); ok && bytes.Contains(e, []byte(`"stream_id":"`)) {
-			newest = e
+		s.events++
+		if e, ok := content(line); ok {
+			d.end = later(d.end, e)
 		}
 	}
-	d.end = later(d.end, newest)
-	d.files = append(d.files, &segment{path: path, size: int64(len(b))})
+	d.found += int64(s.events)
+	d.files = append(d.files, s)
 	d.number, d.bytes = number, d.bytes+int64(len(b))
 	return nil
 }
@@ -126,7 +128,7 @@ func (d *disk) find(path string) error {
 // is that of time.
 func later(e end, event []byte) end {
 	var seen end
-	if event == nil || json.Unmarshal(event, &seen) != nil || seen.StreamID < e.StreamID {
+	if json.Unmarshal(event, &seen) != nil || seen.StreamID < e.StreamID || seen.StreamID == "" {
 		return e
 	}
 	if seen.StreamID == e.StreamID && seen.Seq <= e.Seq {
@@ -144,16 +146,15 @@ func (d *disk) add(event []byte) error {
 		return err
 	}
 	s := d.files[len(d.files)-1]
-	// What a failed write left behind the size is written over.
-	if _, err := d.open.WriteAt(line, s.size); err != nil {
-		return err
+	_, err := d.open.WriteAt(line, s.size)
+	if err == nil && d.sync {
+		err = d.open.Sync()
 	}
-	if d.sync {
-		if err := d.open.Sync(); err != nil {
-			return err
-		}
+	if err != nil { // what is told of as dropped is not to be sent by the next process
+		return errors.Join(err, d.open.Truncate(s.size))
 	}
 	s.size += int64(len(line))
+	s.events++
 	d.bytes += int64(len(line))
 	return nil
 }
@@ -196,6 +197,13 @@ func (d *disk) next(events, most int) (batch [][]byte, damaged int, err error) {
 	for len(d.files) > 0 {
 		s := d.files[0]
 		b, err := readAt(s.path, s.read, s.size-s.read)
+		if errors.Is(err, fs.ErrNotExist) { // somebody removed it, and what it held
+			damaged += s.events
+			if err := d.drop(s); err != nil {
+				return nil, damaged, err
+			}
+			continue
+		}
 		if err != nil {
 			return nil, damaged, err
 		}
@@ -213,6 +221,7 @@ func (d *disk) next(events, most int) (batch [][]byte, damaged int, err error) {
 			b = rest
 			if !ok {
 				damaged, s.read = damaged+1, at
+				s.events--
 				continue
 			}
 			batch, d.after, most = append(batch, e), append(d.after, at), most-len(e)
@@ -248,6 +257,7 @@ func content(line []byte) (event []byte, ok bool) {
 func (d *disk) done(n int) error {
 	s := d.files[0]
 	s.read = d.after[n-1]
+	s.events -= n
 	if s.read < s.size {
 		return nil
 	}

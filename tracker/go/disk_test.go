@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -111,6 +112,57 @@ func TestDamagedFile(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A file that somebody removed costs what it held, and nothing behind it waits.
+func TestRemovedFile(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		down := &collector{}
+		for range 1000 {
+			down.answers = append(down.answers, reset)
+		}
+		for range 2 {
+			c := open(t, down, Options{Dir: dir})
+			track(t, c, 4)
+			abandon(t, c)
+		}
+		to := &collector{}
+		c := open(t, to, Options{Dir: dir})
+		if err := os.Remove(filepath.Join(dir, "00000001.events")); err != nil {
+			t.Fatal(err)
+		}
+		closeIt(t, c)
+		if s := c.Stats(); s.Dropped != 4 || s.Sent != 4 || s.Queued != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// An event without a number says nothing of the stream, whatever its properties hold.
+func TestEndIsOfNumberedEvents(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		down := &collector{answers: []func(*collector, []event) (int, http.Header, error){reset, reset}}
+		c := open(t, down, Options{Dir: dir})
+		track(t, c, 2)
+		own := Event{Name: "own", Time: time.Now().Add(-time.Hour), Properties: map[string]string{"stream_id": "x"}}
+		if err := c.Track(own); err != nil {
+			t.Fatal(err)
+		}
+		abandon(t, c)
+		if err := os.Remove(filepath.Join(dir, "end")); err != nil {
+			t.Fatal(err)
+		}
+		d, err := openDisk(dir, diskBytes, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.close()
+		if d.end.StreamID == "" || d.end.Seq != 1 {
+			t.Errorf("the stream ends at %+v", d.end)
+		}
+	})
 }
 
 // A damaged end says nothing; the events on file do.
