@@ -32,6 +32,9 @@ type Observer struct {
 	Store *store.Store
 	// Allowance is how long after its end an hour stays open.
 	Allowance time.Duration
+
+	failing time.Time // the hour that could not be looked at when it was to be judged
+	failed  int       // how often, one after the other
 }
 
 // Observed is an hour that was looked at.
@@ -39,11 +42,16 @@ type Observed struct {
 	anomaly.Hour
 	Judged  bool
 	Changed []anomaly.Anomaly // that began in it, lasted or ended
+	Damaged []time.Time       // the earlier hours whose record cannot be read
 }
 
 // behind is how many closed hours are judged at most when it was not possible at
 // their close: what is older tells nobody of anything they could still act on.
 const behind = 2
+
+// triesOfHour is how often an hour that cannot be looked at is tried before the next
+// one has its turn.
+const triesOfHour = 4
 
 // Step looks at one hour: the next of those that closed last, which is judged; or
 // else, if there is time for it, the newest of those before that is not on record, so
@@ -89,13 +97,13 @@ func (o *Observer) Step(ctx context.Context, watermark time.Time, idle bool) (ou
 func (o *Observer) judge(ctx context.Context, start, oldest time.Time) (out Observed, err error) {
 	w, err := o.look(ctx, start)
 	if err != nil {
-		return out, err
+		return out, o.missed(ctx, start, err)
 	}
 	w.Judged = true
 	if oldest.IsZero() {
 		oldest = start
 	}
-	history, err := o.Catalog.WatchedHours(ctx, anomaly.Wanted(start, oldest))
+	history, damaged, err := o.Catalog.WatchedHours(ctx, anomaly.Wanted(start, oldest))
 	if err != nil {
 		return out, err
 	}
@@ -103,8 +111,26 @@ func (o *Observer) judge(ctx context.Context, start, oldest time.Time) (out Obse
 	if err != nil {
 		return out, err
 	}
-	out = Observed{Hour: w.Hour, Judged: true, Changed: anomaly.Judge(w.Hour, history, known)}
+	out = Observed{Hour: w.Hour, Judged: true, Changed: anomaly.Judge(w.Hour, history, known), Damaged: damaged}
 	return out, o.Catalog.RecordWatched(ctx, w, out.Changed)
+}
+
+// missed returns why an hour was not judged. When that happened often enough nothing
+// is known of the hour: those after it do not wait for it.
+func (o *Observer) missed(ctx context.Context, start time.Time, why error) error {
+	if ctx.Err() != nil {
+		return why
+	}
+	if !o.failing.Equal(start) {
+		o.failing, o.failed = start, 0
+	}
+	if o.failed++; o.failed < triesOfHour {
+		return why
+	}
+	if err := o.Catalog.RecordWatched(ctx, sqlite.Watched{Hour: anomaly.Unknown(start), Judged: true}, nil); err != nil {
+		return errors.Join(why, err)
+	}
+	return fmt.Errorf("%w; it was tried %d times, and the hour is now taken for unknown", why, o.failed)
 }
 
 // observeLimits bound the one job of an hour; its memory is that of any stage.

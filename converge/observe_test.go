@@ -229,6 +229,32 @@ func TestHoursOfThePast(t *testing.T) {
 	}
 }
 
+// An hour that cannot be looked at is unknown after some tries, and the next one is
+// judged.
+func TestHourThatCannotBeReadHoldsUpNoOther(t *testing.T) {
+	noon := time.Date(2026, 5, 14, 12, 0, 0, 0, time.UTC)
+	o := observing(t, noon)
+	start := noon.Add(-3 * time.Hour)
+	o.load(t, dataset.Raw, start, load.RawColumns(), fmt.Sprintf(events, start.Format("2006-01-02 15:04:05+00"), 10))
+	o.Engine = failing{}
+	for i := range triesOfHour {
+		if _, judged, err := o.Catalog.WatchedSince(t.Context(), start); err != nil || judged {
+			t.Fatalf("given up after %d tries, %v", i, err)
+		}
+		if _, _, err := o.Step(t.Context(), noon, true); !errors.Is(err, engine.ErrLimit) {
+			t.Fatal(err)
+		}
+	}
+	done, ok, err := o.Step(t.Context(), noon, true)
+	if err != nil || !ok || !done.Judged || !done.Start.Equal(start.Add(time.Hour)) {
+		t.Fatalf("%+v, %t, %v", done, ok, err)
+	}
+	hours, _, err := o.Catalog.WatchedHours(t.Context(), []time.Time{start})
+	if d := cmp.Diff([]anomaly.Hour{anomaly.Unknown(start)}, hours); d != "" || err != nil {
+		t.Error(d, err)
+	}
+}
+
 // failing is an engine that fails.
 type failing struct{}
 

@@ -21,8 +21,9 @@ type Watched struct {
 	Judged bool  // at its close
 }
 
-// WatchedHours returns what is on record of the hours of these starts.
-func (c *Catalog) WatchedHours(ctx context.Context, starts []time.Time) (out []anomaly.Hour, err error) {
+// WatchedHours returns what is on record of the hours of these starts. Those whose
+// record is damaged are unknown, and named.
+func (c *Catalog) WatchedHours(ctx context.Context, starts []time.Time) (out []anomaly.Hour, damaged []time.Time, err error) {
 	err = c.view(ctx, func(t *tx) error {
 		for _, start := range starts {
 			var observed []byte
@@ -35,13 +36,13 @@ func (c *Catalog) WatchedHours(ctx context.Context, starts []time.Time) (out []a
 			}
 			h, err := anomaly.DecodeHour(observed)
 			if err != nil {
-				return err
+				h, damaged = anomaly.Unknown(start), append(damaged, start)
 			}
 			out = append(out, h)
 		}
 		return nil
 	})
-	return out, err
+	return out, damaged, err
 }
 
 // WatchedSince is the start of the oldest hour on record, zero if there is none, and

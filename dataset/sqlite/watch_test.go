@@ -73,9 +73,21 @@ func TestWatchedHours(t *testing.T) {
 	if err != nil || !judged || !oldest.Equal(noon.Add(-time.Hour)) {
 		t.Errorf("on record since %s, %t, %v", oldest, judged, err)
 	}
-	hours, err := c.WatchedHours(t.Context(), []time.Time{noon.Add(-2 * time.Hour), noon, noon.Add(time.Hour)})
-	if err != nil || len(hours) != 2 || hours[1].Series[0].Rows != 1 {
-		t.Errorf("on record are %+v, %v", hours, err)
+	starts := []time.Time{noon.Add(-2 * time.Hour), noon, noon.Add(time.Hour)}
+	hours, damaged, err := c.WatchedHours(t.Context(), starts)
+	if err != nil || damaged != nil || len(hours) != 2 || hours[1].Series[0].Rows != 1 {
+		t.Errorf("on record are %+v, damaged %s, %v", hours, damaged, err)
+	}
+	if err := c.update(t.Context(), func(t *tx) error {
+		return t.exec("UPDATE watched SET observed = substr(observed, 1, 10) WHERE starts = ?", micros(noon))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	hours, damaged, err = c.WatchedHours(t.Context(), starts)
+	if d := cmp.Diff([]time.Time{noon}, damaged); d != "" || err != nil || len(hours) != 2 || hours[1].Series[0].Rows != 1 {
+		t.Errorf("of a damaged hour: %+v, %v, %s", hours, err, d)
+	} else if d := cmp.Diff(anomaly.Unknown(noon), hours[0]); d != "" {
+		t.Error(d)
 	}
 
 	k.t = noon.Add(anomaly.Keep + 10*24*time.Hour)
