@@ -126,7 +126,7 @@ export const load = (options: Options): Tracker => {
       // One page of the origin sends; the ids make it safe where there are no locks.
       wait = await navigator.locks.request(prefix, { ifAvailable: true }, lock => (lock ? send() : 1e3 + Math.random() * 1e3))
     } catch {
-      wait = await send()
+      wait = await send().catch(() => 1e4) // what is damaged in storage must not end sending
     }
     busy = false
     if (wait) wake(wait)
