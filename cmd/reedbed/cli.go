@@ -52,10 +52,12 @@ type globals struct {
 	Verbose bool   `short:"v" help:"Say more about what happens."`
 }
 
-// terminal is where a subcommand reads and writes: data on out, talk on err.
+// terminal is where a subcommand reads and writes: data on out, talk on err. Unless
+// --json asks for JSON, out shows what a terminal would obey; raw is the same without
+// that, for what has a format of its own.
 type terminal struct {
-	in       io.Reader
-	out, err io.Writer
+	in            io.Reader
+	out, raw, err io.Writer
 }
 
 // run does what args ask for and returns the exit code.
@@ -63,7 +65,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if code, is := runWorker(args, stdin, stdout, stderr); is {
 		return code
 	}
-	term := terminal{in: stdin, out: stdout, err: stderr}
+	term := terminal{in: stdin, out: forPeople{stdout}, raw: stdout, err: stderr}
 	var c cli
 	shown := false // kong printed what was asked for, such as help
 	parser, err := kong.New(&c,
@@ -73,7 +75,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(int) { shown = true }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(term, &c.globals),
+		kong.Bind(&c.globals),
 	)
 	if err != nil {
 		return report(term, false, err)
@@ -85,7 +87,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err != nil { // then c.JSON may not be set yet
 		return report(term, slices.Contains(args, "--json"), usageError(err))
 	}
-	return report(term, c.JSON, command.Run(parser.Model))
+	if c.JSON {
+		term.out = term.raw
+	}
+	return report(term, c.JSON, command.Run(parser.Model, term))
 }
 
 // project loads the project the global flags name. flags are settings the

@@ -17,11 +17,11 @@ func (c completionCmd) Run(model *kong.Application, term terminal) error {
 	words := completions(model.Node, "")
 	switch c.Shell {
 	case "zsh":
-		return zshScript(term.out, words)
+		return zshScript(term.raw, words)
 	case "fish":
-		return fishScript(term.out, words)
+		return fishScript(term.raw, words)
 	}
-	return bashScript(term.out, words)
+	return bashScript(term.raw, words)
 }
 
 // place is one point of the command line: the subcommands named so far, and

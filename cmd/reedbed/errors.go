@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 	"syscall"
@@ -72,18 +73,19 @@ func report(term terminal, asJSON bool, err error) int {
 		_ = out.Encode(line) // if nobody reads stderr there is nobody to tell
 		return all[0].exit
 	}
+	out := forPeople{term.err}
 	for _, f := range all {
-		fmt.Fprintf(term.err, "error %s: %s\n", f.Code, f.What)
-		detail(term, "at", f.At)
-		detail(term, "why", f.Why)
-		detail(term, "fix", f.Fix)
+		fmt.Fprintf(out, "error %s: %s\n", f.Code, f.What)
+		detail(out, "at", f.At)
+		detail(out, "why", f.Why)
+		detail(out, "fix", f.Fix)
 	}
 	return all[0].exit
 }
 
-func detail(term terminal, label, text string) {
+func detail(out io.Writer, label, text string) {
 	if text != "" {
-		fmt.Fprintf(term.err, "  %s: %s\n", label, text)
+		fmt.Fprintf(out, "  %s: %s\n", label, text)
 	}
 }
 

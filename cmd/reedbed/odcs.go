@@ -39,12 +39,12 @@ func (c contractExportCmd) Run(ctx context.Context, g *globals, term terminal) e
 	}
 	for _, f := range promises.Consumed {
 		if f.Path == good[0].File {
-			_, err = term.out.Write(f.ODCS())
+			_, err = term.raw.Write(f.ODCS())
 		}
 	}
 	for _, x := range promises.Produced {
 		if x.File == good[0].File {
-			_, err = term.out.Write(x.ODCS())
+			_, err = term.raw.Write(x.ODCS())
 		}
 	}
 	return err

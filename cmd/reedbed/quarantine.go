@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"text/tabwriter"
 	"time"
 	"unicode/utf8"
@@ -140,24 +139,6 @@ func before(what, text string) string {
 		return ""
 	}
 	return what + text
-}
-
-// printable is the text with control characters and broken UTF-8 escaped, and
-// quotes as they are.
-func printable(text string) string {
-	var b strings.Builder
-	for i, c := range text {
-		switch {
-		case c == utf8.RuneError && text[i] != 0xef:
-			fmt.Fprintf(&b, `\x%02x`, text[i])
-		case c == '"' || c == '\\':
-			b.WriteRune(c)
-		default:
-			quoted := fmt.Sprintf("%q", string(c))
-			b.WriteString(quoted[1 : len(quoted)-1])
-		}
-	}
-	return b.String()
 }
 
 type quarantineRetryCmd struct {

@@ -46,7 +46,7 @@ func (c sqlCmd) Run(ctx context.Context, g *globals, term terminal) error {
 	if err != nil {
 		return sqlFailure(err)
 	}
-	res, err := r.Query(ctx, o, c.SQL, c.Format, term.out)
+	res, err := r.Query(ctx, o, c.SQL, c.Format, term.raw)
 	if err == nil && res.Truncated {
 		sayCut(term, strconv.FormatInt(res.Rows, 10))
 	}
@@ -67,7 +67,7 @@ func (c sqlCmd) remote(ctx context.Context, client *node.Client, term terminal) 
 	if res.StatusCode != http.StatusOK {
 		return apiFailure(res)
 	}
-	if _, err := io.Copy(term.out, res.Body); err != nil {
+	if _, err := io.Copy(term.raw, res.Body); err != nil {
 		return err
 	}
 	if res.Trailer.Get("Reedbed-Truncated") == "true" {
