@@ -74,6 +74,8 @@ type Converger struct {
 	barren   map[string]time.Time // datasets whose history could not run, until when to leave them
 	turn     string               // the owner whose history ran last
 
+	unread unread // only WatchStored knows it
+
 	sums      sums    // what versions of completeness say
 	vectors   vectors // what fingerprints come to, for comparing
 	prints    fingerprint.Encoder
@@ -121,7 +123,7 @@ func New(o Options) *Converger {
 	}
 	return &Converger{
 		o: o, metrics: newMetrics(o.Registry), wake: make(chan struct{}, 1),
-		stages: map[string]*deployed{}, running: map[place]dataset.Task{}, barren: map[string]time.Time{},
+		stages: map[string]*deployed{}, running: map[place]dataset.Task{}, barren: map[string]time.Time{}, unread: unread{},
 	}
 }
 

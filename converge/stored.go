@@ -97,16 +97,9 @@ func (c *Converger) judgeStored(ctx context.Context) (looked int, err error) {
 	c.mu.Lock()
 	gates := c.stored
 	c.mu.Unlock()
-	due, err := c.o.Catalog.Unsurveyed(ctx, storedBatch)
+	due, err := c.toLookAt(ctx, gates)
 	if err != nil {
 		return 0, err
-	}
-	for name, g := range gates {
-		more, err := c.o.Catalog.Unjudged(ctx, name, g.by, storedBatch)
-		if err != nil {
-			return 0, err
-		}
-		due = append(due, more...)
 	}
 	if len(due) == 0 {
 		return 0, nil
@@ -122,12 +115,36 @@ func (c *Converger) judgeStored(ctx context.Context) (looked int, err error) {
 			continue
 		}
 		if err := c.characterise(ctx, j, gates[j.Dataset], known[i].Spec.Columns); err != nil {
+			if ctx.Err() != nil {
+				return looked, err
+			}
+			c.unread.failed(j.Promoted, gates[j.Dataset].by, time.Now())
 			failed = append(failed, fmt.Errorf("take the statistics of %s@%s: %w", j.Dataset, j.Partition, err))
 			continue
 		}
+		c.unread.read(j.Promoted, gates[j.Dataset].by)
 		looked++
 	}
 	return looked, errors.Join(failed...)
+}
+
+// toLookAt lists what is to be looked at next, storedBatch of what nobody looked at
+// and of each dataset at most. It asks for as many more as may have to be passed over.
+func (c *Converger) toLookAt(ctx context.Context, gates map[string]storedGate) ([]dataset.Judgement, error) {
+	now, limit := time.Now(), storedBatch+len(c.unread)
+	found, err := c.o.Catalog.Unsurveyed(ctx, limit)
+	if err != nil {
+		return nil, err
+	}
+	due := c.unread.choose(found, gates, storedBatch, now)
+	for name, g := range gates {
+		found, err := c.o.Catalog.Unjudged(ctx, name, g.by, limit)
+		if err != nil {
+			return nil, err
+		}
+		due = append(due, c.unread.choose(found, gates, storedBatch, now)...)
+	}
+	return due, nil
 }
 
 // characterise takes the statistics of a version, if what is on record does not say
