@@ -8,6 +8,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"time"
 
 	tracker "github.com/reedbed/reedbed/tracker/go"
@@ -50,7 +51,12 @@ func Example() {
 func ExampleOpen_folder() {
 	server := collector()
 	defer server.Close()
-	c, err := tracker.Open(tracker.Options{Endpoint: server.URL, Key: "wk_server", Dir: "/var/lib/shop/events"})
+	dir, err := os.MkdirTemp("", "events") // /var/lib/shop/events
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	c, err := tracker.Open(tracker.Options{Endpoint: server.URL, Key: "wk_server", Dir: dir})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -65,4 +71,5 @@ func ExampleOpen_folder() {
 		log.Print(err)
 	}
 	fmt.Println(c.Stats().Queued)
+	// Output: 0
 }
