@@ -172,11 +172,12 @@ func TestHoursAreJudgedAtTheirClose(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		said := fmt.Sprint(minutes, " ", ok, " ", done.Judged)
+		var said strings.Builder
+		said.WriteString(fmt.Sprint(minutes, " ", ok, " ", done.Judged))
 		for _, a := range done.Changed {
-			said += fmt.Sprint(" ", a.Key(), " until ", a.Until.Format("15"), ": ", a.Detail())
+			said.WriteString(fmt.Sprint(" ", a.Key(), " until ", a.Until.Format("15"), ": ", a.Detail()))
 		}
-		got = append(got, said)
+		got = append(got, said.String())
 	}
 	want := []string{
 		"64 false false",

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -84,11 +85,12 @@ func gauges(t *testing.T, n *Node, name string) (out []string) {
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
 			if f.GetName() == name {
-				text := fmt.Sprint(m.GetGauge().GetValue())
+				var text strings.Builder
+				text.WriteString(fmt.Sprint(m.GetGauge().GetValue()))
 				for _, l := range m.GetLabel() {
-					text += " " + l.GetValue()
+					text.WriteString(" " + l.GetValue())
 				}
-				out = append(out, text)
+				out = append(out, text.String())
 			}
 		}
 	}

@@ -26,18 +26,18 @@ func TestRefusedBytesAreEscaped(t *testing.T) {
 		if n, err := fmt.Fprint(forPeople{&shown}, raw); n != len(raw) || err != nil {
 			t.Fatal(n, err)
 		}
-		want := ""
+		var want strings.Builder
 		for rest := raw; rest != ""; {
 			_, n := utf8.DecodeRuneInString(rest)
 			if one := rest[:n]; one == "\n" || one == "\t" {
-				want += one
+				want.WriteString(one)
 			} else {
-				want += printable(one)
+				want.WriteString(printable(one))
 			}
 			rest = rest[n:]
 		}
-		if shown.String() != want {
-			t.Fatalf("%q is written as %q, want %q", raw, shown.String(), want)
+		if shown.String() != want.String() {
+			t.Fatalf("%q is written as %q, want %q", raw, shown.String(), want.String())
 		}
 	})
 	for raw, want := range map[string]string{
