@@ -173,9 +173,9 @@ func TestHoursAreJudgedAtTheirClose(t *testing.T) {
 			t.Fatal(err)
 		}
 		var said strings.Builder
-		said.WriteString(fmt.Sprint(minutes, " ", ok, " ", done.Judged))
+		fmt.Fprint(&said, minutes, " ", ok, " ", done.Judged)
 		for _, a := range done.Changed {
-			said.WriteString(fmt.Sprint(" ", a.Key(), " until ", a.Until.Format("15"), ": ", a.Detail()))
+			fmt.Fprint(&said, " ", a.Key(), " until ", a.Until.Format("15"), ": ", a.Detail())
 		}
 		got = append(got, said.String())
 	}

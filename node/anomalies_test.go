@@ -86,7 +86,7 @@ func gauges(t *testing.T, n *Node, name string) (out []string) {
 		for _, m := range f.GetMetric() {
 			if f.GetName() == name {
 				var text strings.Builder
-				text.WriteString(fmt.Sprint(m.GetGauge().GetValue()))
+				fmt.Fprint(&text, m.GetGauge().GetValue())
 				for _, l := range m.GetLabel() {
 					text.WriteString(" " + l.GetValue())
 				}
