@@ -19,6 +19,7 @@ import (
 type world struct {
 	grains   map[string]dataset.Grain
 	existing map[string]map[dataset.Partition]int64 // when it closed, 0 if it is open
+	promoted map[string]int64                       // how many of them
 	stages   []Planned                              // upstream first
 	isNew    map[string]bool
 	since    map[string]dataset.Partition // from when on stages followed rates before
@@ -46,7 +47,7 @@ func slots(g dataset.Grain) []dataset.Partition {
 
 func drawWorld(t *rapid.T) world {
 	w := world{
-		grains: map[string]dataset.Grain{dataset.Raw: dataset.Hour, "rates": dataset.None}, existing: map[string]map[dataset.Partition]int64{}, isNew: map[string]bool{},
+		grains: map[string]dataset.Grain{dataset.Raw: dataset.Hour, "rates": dataset.None}, existing: map[string]map[dataset.Partition]int64{}, promoted: map[string]int64{}, isNew: map[string]bool{},
 		since: map[string]dataset.Partition{}, pinned: map[string]bool{}, rates: rapid.SliceOfN(rapid.Int64Range(1, 2), 1, 3).Draw(t, "rates"),
 	}
 	w.draw(t, dataset.Raw)
@@ -106,6 +107,7 @@ func drawFrom(t *rapid.T) dataset.Partition {
 
 func (w world) draw(t *rapid.T, name string) {
 	w.existing[name] = map[dataset.Partition]int64{}
+	w.promoted[name] = rapid.SampledFrom([]int64{0, 1, 5}).Draw(t, "promoted")
 	for _, p := range slots(w.grains[name]) {
 		if rapid.IntRange(0, 2).Draw(t, "there") == 0 {
 			w.existing[name][p] = 0
@@ -134,6 +136,11 @@ func (w world) record(t *rapid.T, c *Catalog) {
 	}
 	err := c.update(t.Context(), func(x *tx) error {
 		for name, all := range w.existing {
+			err := x.exec("INSERT INTO sums (dataset_id, level, starts, count, leaves) SELECT id, ?, 0, ?, zeroblob(32) FROM datasets WHERE name = ?",
+				byYear, w.promoted[name], name)
+			if err != nil {
+				return err
+			}
 			for p, closed := range all {
 				err := x.exec("INSERT INTO partitions (dataset_id, name, starts, ends, closed_at) SELECT id, ?, ?, ?, ? FROM datasets WHERE name = ?",
 					p, micros(p.Start()), micros(p.End()), nullable(closed), name)
@@ -223,7 +230,7 @@ func (w world) reaches(s Planned, p dataset.Partition, reached map[string][]data
 		case e.Window.Kind == dataset.Latest:
 			return exists && (!closed || e.Window.Follows(p))
 		case e.Window.Kind == dataset.All:
-			return exists || own
+			return exists || own || anchored && w.promoted[e.Input] <= 1 // it may be the first there is to read
 		}
 		reads := slices.ContainsFunc(from, func(q dataset.Partition) bool { return e.Window.Reads(p).Overlaps(q.Interval()) })
 		return anchored && (reads || own && (e.Window.Lo > 0 || e.Window.Hi < 0))
