@@ -111,7 +111,7 @@ func (t *tx) dirtyReadersOfAll(e edge, p partition, own []dataset.Partition, why
 	if err := t.dirtyExisting(e.stage, why, "TRUE"); err != nil {
 		return err
 	}
-	begins, err := t.begins(p.dataset.ID)
+	begins, err := t.begins(p.dataset.Spec.Name)
 	if err == nil && begins {
 		own, err = t.anchored(e.stage, everything)
 	}
@@ -123,8 +123,8 @@ func (t *tx) dirtyReadersOfAll(e edge, p partition, own []dataset.Partition, why
 
 // begins reports whether a dataset that is cut by time had one promoted partition at
 // most before this transaction.
-func (t *tx) begins(datasetID int64) (yes bool, err error) {
-	err = t.QueryRowContext(t.ctx, "SELECT COALESCE(SUM(count), 0) <= 1 FROM sums WHERE dataset_id = ? AND level = ?", datasetID, byYear).Scan(&yes)
+func (t *tx) begins(name string) (yes bool, err error) {
+	err = t.QueryRowContext(t.ctx, "SELECT COALESCE(SUM(count), 0) <= 1 FROM sums WHERE dataset_id = (SELECT id FROM datasets WHERE name = ?) AND level = ?", name, byYear).Scan(&yes)
 	return yes, err
 }
 

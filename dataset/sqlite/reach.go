@@ -145,6 +145,11 @@ func (r *reach) whole(s Planned, id int64) error {
 	if err := r.existing(s, id, "TRUE"); err != nil {
 		return err
 	}
+	return r.possible(s)
+}
+
+// possible takes every partition of a stage that has a reason to exist.
+func (r *reach) possible(s Planned) error {
 	if err := r.slots(s); err != nil {
 		return err
 	}
@@ -276,16 +281,14 @@ func (r *reach) all(s Planned, id int64, e dataset.Edge) error {
 	if err := r.existing(s, id, "TRUE"); err != nil {
 		return err
 	}
-	var begins bool
-	err := r.QueryRowContext(r.ctx, "SELECT COALESCE(SUM(count), 0) <= 1 FROM sums WHERE dataset_id = (SELECT id FROM datasets WHERE name = ?) AND level = ?",
-		e.Input, byYear).Scan(&begins)
-	if err != nil || !begins {
-		return errors.Join(err, r.sharing(s, e))
-	}
-	if err := r.slots(s); err != nil {
+	begins, err := r.begins(e.Input)
+	if err != nil {
 		return err
 	}
-	return r.exec("INSERT OR IGNORE INTO reach SELECT ?, starts, ends FROM slots", s.Name)
+	if !begins {
+		return r.sharing(s, e)
+	}
+	return r.possible(s)
 }
 
 // window takes the partitions whose window overlaps what was reached.
